@@ -1,0 +1,341 @@
+"""The records that walk from inputs to the store.
+
+They are frozen and hold plain values only: a record knows no file, no template, no model and no
+tensor. Times are aware and in UTC. Ids are canonical text (see `personalm.inputs.ids`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Fact: TypeAlias = str | int | float | bool | datetime | tuple[str, ...]
+"""A value of an extra column, as templates see it; a missing value has no entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Key:
+    """Name of one result: a user has at most one live row a kind and subject."""
+
+    user_id: str
+    kind: str
+    subject_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """One thing a user did: a text written, an item rated, or both."""
+
+    text: str = ""
+    kind: str | None = None
+    item_id: str | None = None
+    rating: float | None = None
+    created_at: datetime | None = None
+    text_id: str | None = None
+    thread_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is known of one user.
+
+    `interactions` are sorted by time, oldest first, those without a time at the start; ties by
+    text id, then text.
+    """
+
+    user_id: str
+    name: str | None = None
+    language: str | None = None
+    traits: tuple[str, ...] = ()
+    opt_out: bool = False
+    updated_at: datetime | None = None
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    interactions: tuple[Interaction, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The user's own writing, oldest first, without empty texts."""
+        return tuple(i.text for i in self.interactions if i.text.strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """Something that can be recommended or written about."""
+
+    item_id: str
+    title: str
+    description: str | None = None
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One earlier message of a conversation; `own` says that the user of the request wrote it."""
+
+    text: str
+    own: bool
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One text that is wanted, as the requests table or the planner names it."""
+
+    user_id: str
+    kind: str
+    subject_id: str
+    subject: str | None = None
+    item: Item | None = None
+    instructions: str | None = None
+    thread_id: str | None = None
+    voice_id: str | None = None
+    request_id: str | None = None
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """Key of the result this request asks for."""
+        return Key(user_id=self.user_id, kind=self.kind, subject_id=self.subject_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A request with everything that decides its text: who asks, whose voice, which thread.
+
+    `voice` is the profile whose writing is the style reference, the user's own by default.
+    `fingerprint` is equal exactly when the text need not be written again.
+    """
+
+    request: Request
+    profile: Profile
+    voice: Profile
+    thread: tuple[Turn, ...] = ()
+    tier: str
+    language: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A fixed list of tasks of one bucket, generated and journalled together."""
+
+    unit_id: str
+    bucket: int
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn for one prompt.
+
+    `top_k = 0` and `top_p = 1.0` switch their filters off; `temperature = 0` is greedy.
+    """
+
+    max_new_tokens: int
+    temperature: float = 0.8
+    top_k: int = 50
+    top_p: float = 0.95
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A rendered prompt that fits the model, ready to be continued.
+
+    `draw` counts from 0; every further draw of a key has other noise. `batch` names the fixed
+    batch plan: an engine may run prompts of one batch together and never mixes batches.
+    `shown` are the texts of the history that the prompt shows, `num_trimmed` the history texts
+    and `num_cut_tokens` the tokens of the subject that had to be left out.
+    """
+
+    key: Key
+    text: str
+    token_ids: tuple[int, ...]
+    sampling: Sampling
+    num_candidates: int
+    seed: int
+    draw: int = 0
+    batch: str = ""
+    shown: tuple[str, ...] = ()
+    num_trimmed: int = 0
+    num_cut_tokens: int = 0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the prompt's text, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+FinishReason: TypeAlias = Literal["stop", "end", "length", "error"]
+"""Stop string met, end-of-text token drawn, out of room, or failed (see `Draw.error`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One continuation as the engine drew it: the stop string and what follows it is cut off."""
+
+    text: str
+    num_tokens: int
+    finish: FinishReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """All samples of one prompt, in the order of their candidate numbers.
+
+    `error` is a reason in words when this one prompt could not be served; `samples` is then empty.
+    """
+
+    prompt: Prompt
+    samples: tuple[Sample, ...]
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A sample as selection sees it: trimmed, gated and scored.
+
+    `number` counts over all draws of a key. `dropped_by` is the gate that refused it.
+    """
+
+    number: int
+    text: str
+    num_tokens: int
+    finish: FinishReason
+    style_cosine: float | None = None
+    style_score: float | None = None
+    dropped_by: str | None = None
+
+
+class Stage(StrEnum):
+    """Where a request was rejected."""
+
+    INPUTS = "inputs"
+    PLANNING = "planning"
+    PROMPTING = "prompting"
+    GENERATION = "generation"
+    SELECTION = "selection"
+
+
+class Reason(StrEnum):
+    """Why a request was rejected; the codes are part of the data contract."""
+
+    UNKNOWN_KIND = "unknown_kind"
+    UNKNOWN_ITEM = "unknown_item"
+    UNKNOWN_VOICE = "unknown_voice"
+    MISSING_INPUT = "missing_input"
+    NO_SUBJECT = "no_subject"
+    LANGUAGE_NOT_SUPPORTED = "language_not_supported"
+    RENDER_FAILED = "render_failed"
+    NO_ROOM = "no_room"
+    GENERATION_FAILED = "generation_failed"
+    SCORING_FAILED = "scoring_failed"
+    ALL_CANDIDATES_DROPPED = "all_candidates_dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One finished text with its provenance; the fields are the columns of `results`."""
+
+    key: Key
+    request_id: str | None
+    text: str
+    style_score: float | None
+    own_mark: float | None
+    style_cosine: float | None
+    tier: str
+    language: str
+    chosen: int
+    num_candidates: int
+    model: str
+    adapter: str | None
+    template: str
+    prompt_hash: str
+    num_trimmed: int
+    fingerprint: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A request that got no text, and why; the message holds no personal text."""
+
+    key: Key
+    request_id: str | None
+    stage: Stage
+    reason: Reason
+    message: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one task: a result or a rejection, and every candidate drawn for it."""
+
+    result: Result | None = None
+    rejection: Rejection | None = None
+    candidates: tuple[Candidate, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.result is None) == (self.rejection is None):
+            raise ValueError("an outcome is a result or a rejection, exactly one of them")
+
+    @property
+    def key(self) -> Key:
+        """Key of the request."""
+        return self._row.key
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the task."""
+        return self._row.fingerprint
+
+    @property
+    def _row(self) -> Result | Rejection:
+        row = self.result or self.rejection
+        assert row is not None  # noqa: S101 - __post_init__ has seen to it
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What became of the requests of a run.
+
+    requests = results + rejections + unchanged + opted_out; `resumed` of the results and
+    rejections were taken from the journal of an interrupted run, the others generated now.
+    """
+
+    requests: int = 0
+    results: int = 0
+    rejections: int = 0
+    unchanged: int = 0
+    opted_out: int = 0
+    resumed: int = 0
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every request has exactly one outcome."""
+        served = self.results + self.rejections + self.unchanged + self.opted_out
+        return self.requests == served
+
+    @property
+    def num_generated(self) -> int:
+        """Requests that were worked on in this run, not taken from a journal."""
+        return self.results + self.rejections - self.resumed
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            requests=self.requests + other.requests,
+            results=self.results + other.results,
+            rejections=self.rejections + other.rejections,
+            unchanged=self.unchanged + other.unchanged,
+            opted_out=self.opted_out + other.opted_out,
+            resumed=self.resumed + other.resumed,
+        )

@@ -1,0 +1,296 @@
+"""Settings: one TOML file, overridden by PERSONALM_ environment variables, then by arguments.
+
+Relative paths in a file start at the file's folder; those in the environment and in arguments at
+the current folder. `${NAME}` in a path is an environment variable. An unknown key is an error
+wherever it stands: pydantic-settings would ignore an unknown environment variable in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from personalm.errors import SettingsError
+
+PREFIX = "PERSONALM_"
+CONFIG_VARIABLE = "PERSONALM_CONFIG"
+DATA_VARIABLE = "PERSONALM_DATA"
+CACHE_VARIABLE = "PERSONALM_CACHE"
+DEFAULT_FILE = Path("personalm.toml")
+TABLES = ("profiles", "interactions", "items", "requests")
+
+_FILE = "file"
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnSource(_Section):
+    """Where a column of the contract comes from: a column of the file and, for times, its unit."""
+
+    column: str
+    unit: TimeUnit | None = None
+
+
+class Inputs(_Section):
+    """Parquet files, folders or globs of each table, and how their columns are named."""
+
+    profiles: tuple[str, ...] = ()
+    interactions: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
+    columns: dict[str, dict[str, ColumnSource]] = Field(default_factory=dict)
+    zone: str = "UTC"
+    """Time zone of times that carry none."""
+    language: str = "en"
+    """Language of users whose profile names none and whose texts are too few to tell."""
+    max_text_chars: int = Field(default=20_000, ge=100)
+    """Longer texts are cut here, before anything else looks at them."""
+
+    @field_validator(*TABLES, mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        unknown = set(value) - set(TABLES)
+        if unknown:
+            raise ValueError(f"unknown table {min(unknown)!r}; known are {TABLES}")
+        return {
+            table: {
+                name: {"column": source} if isinstance(source, str) else source
+                for name, source in columns.items()
+            }
+            for table, columns in value.items()
+        }
+
+
+class Prompting(_Section):
+    """What of a user's history a prompt shows."""
+
+    num_topic_texts: int = Field(default=2, ge=0)
+    num_style_texts: int = Field(default=4, ge=0)
+    max_shown_chars: int = Field(default=400, ge=40)
+    """History texts longer than this are not shown whole: they are cut at a sentence."""
+
+
+class Generation(_Section):
+    """How candidates are drawn. `None` leaves the choice to the template of the kind."""
+
+    candidates: int | None = Field(default=None, ge=1, le=64)
+    temperature: float | None = Field(default=None, ge=0.0, le=5.0)
+    top_k: int | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    repetition_penalty: float | None = Field(default=None, gt=0.0, le=5.0)
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    max_draws: int = Field(default=3, ge=1, le=10)
+    """Draws of a request in all, the first one counted, before it is rejected."""
+    languages: tuple[str, ...] | None = None
+    """Languages the model writes, where the model does not say so itself."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+    threads: int = Field(default=0, ge=0)
+    """Threads of torch; 0 is one a core."""
+    max_batch_tokens: int = Field(default=16_384, ge=256)
+    """Rows times positions that one batch may hold; more is run in several batches."""
+    unit_tokens: int = Field(default=1_200, ge=1)
+    """New tokens a unit may ask for: about ten seconds of work on two cores."""
+
+
+class Selection(_Section):
+    """How candidates are judged; the gates a kind uses are named in its template."""
+
+    embedder: str = "bundled:minilm-l6"
+    max_copied_words: int = Field(default=10, ge=2)
+    """A candidate that shares a longer run of words with the history is a copy."""
+    max_echoed_words: int = Field(default=8, ge=2)
+    """A candidate that shares a longer run of words with the prompt's own wording is an echo."""
+    min_style_texts: int = Field(default=2, ge=1)
+    """With fewer own texts there is no style to compare with: the score abstains."""
+
+
+class Store(_Section):
+    """How the output folder is laid out; fixed when it is first written."""
+
+    buckets: int = Field(default=16, ge=1, le=4096)
+
+
+class Settings(BaseSettings):
+    """All settings of a run."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    model: str = "bundled:smollm2-135m"
+    """A folder, a hub id such as `gpt2`, or a `bundled:` name."""
+    kinds: tuple[str, ...] = ("post",)
+    """Kinds to derive requests for, where there is no requests table."""
+    output: Path = Path("personalm-output")
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    templates_dir: Path | None = None
+    """Folder with templates of your own; they win over the shipped ones."""
+    shards: int = Field(default=4, ge=1)
+    """Tasks that a Prefect flow cuts a run into."""
+    inputs: Inputs = Inputs()
+    prompting: Prompting = Prompting()
+    generation: Generation = Generation()
+    selection: Selection = Selection()
+    store: Store = Store()
+
+    @model_validator(mode="after")
+    def _kinds_once(self) -> Self:
+        if len(set(self.kinds)) != len(self.kinds):
+            raise ValueError("kinds: a kind is named twice")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments over the environment over the file; `load_settings` hands in both."""
+        del dotenv_settings, file_secret_settings
+        arguments = dict(getattr(init_settings, "init_kwargs", {}))
+        file = arguments.pop(_FILE, {})
+        return (
+            InitSettingsSource(settings_cls, arguments),
+            env_settings,
+            InitSettingsSource(settings_cls, file),
+        )
+
+
+def find_config(config: str | Path | None) -> Path | None:
+    """Return the file named by the argument, PERSONALM_CONFIG or ./personalm.toml, in this order.
+
+    Raises SettingsError for a file that is named and does not exist.
+    """
+    named = config or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise SettingsError(f"configuration file {path} does not exist")
+        return path.resolve()
+    return DEFAULT_FILE.resolve() if DEFAULT_FILE.is_file() else None
+
+
+def load_settings(config: str | Path | None = None, **overrides: object) -> Settings:
+    """Read the settings; an override is an argument of the caller and wins, `None` is not given.
+
+    A dotted name reaches into a section: `{"generation.candidates": 4}`.
+    Raises SettingsError naming the file and key.
+    """
+    path = find_config(config)
+    values = _read_toml(path) if path else {}
+    arguments = _nest({name: value for name, value in overrides.items() if value is not None})
+    try:
+        _refuse_unknown_variables()
+        arguments[_FILE] = values
+        return Settings(**arguments)
+    except ValidationError as error:
+        raise SettingsError(_describe(error, path)) from None
+
+
+def resolve_path(value: str, folder: Path) -> str:
+    """Expand environment variables and make a path absolute; a URL stays as it is."""
+    expanded = re.sub(r"\$\{(\w+)\}", lambda match: _variable(match.group(1)), value)
+    if "://" in expanded:
+        return expanded
+    return str(folder / Path(expanded).expanduser())
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise SettingsError(
+            f"the configuration uses ${{{name}}}, which is not set",
+            remedy=f"Set it: {name}=FOLDER personalm ...",
+        )
+    return value if "://" in value else str(Path(value).expanduser().resolve())
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+    inputs = values.get("inputs", {})
+    if isinstance(inputs, dict):
+        for table in TABLES:
+            paths = inputs.get(table)
+            if isinstance(paths, str):
+                inputs[table] = resolve_path(paths, path.parent)
+            elif isinstance(paths, list):
+                inputs[table] = [resolve_path(str(p), path.parent) for p in paths]
+    for name in ("output", "templates_dir"):
+        if isinstance(values.get(name), str):
+            values[name] = resolve_path(values[name], path.parent)
+    model = values.get("model")
+    if isinstance(model, str) and (model.startswith((".", "/", "~", "${"))):
+        values["model"] = resolve_path(model, path.parent)
+    return values
+
+
+def _nest(given: Mapping[str, object]) -> dict[str, Any]:
+    """Turn dotted names into sections."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        *parents, leaf = name.split(".")
+        section = values
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[leaf] = value
+    return values
+
+
+def _refuse_unknown_variables() -> None:
+    known = {CONFIG_VARIABLE, DATA_VARIABLE, CACHE_VARIABLE}
+    for name, field in Settings.model_fields.items():
+        variable = PREFIX + name.upper()
+        known.add(variable)
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            known.update(f"{variable}__{key.upper()}" for key in section.model_fields)
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and variable.upper() not in known:
+            raise SettingsError(
+                f"environment variable {variable} is no setting of personalm",
+                remedy="Unset it, or write it as PERSONALM_SECTION__KEY.",
+            )
+
+
+def _describe(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "settings"
+        wrong = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        lines.append(f"{key}: {wrong}")
+    place = f"{path}: " if path else "settings: "
+    return place + "; ".join(lines)
