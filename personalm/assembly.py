@@ -1,0 +1,171 @@
+"""The rooms, opened and wired for one set of settings.
+
+Models are loaded when the first text is written, once a process: a run that finds nothing to do
+loads none. The name `scripted` stands for the shipped fakes, which need no model at all.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING
+
+from personalm.generation.models import inspect_model
+from personalm.generation.scripted import ScriptedEngine
+from personalm.hashing import digest
+from personalm.inputs.items import read_items
+from personalm.inputs.languages import detect_language
+from personalm.kinds import Kind, load_kinds
+from personalm.planning.catalogue import Catalogue
+from personalm.planning.planner import Planner
+from personalm.prompting.prompter import Prompter
+from personalm.prompting.tokenizer import ByteTokenizer, Tokenizer
+from personalm.records import ModelCard
+from personalm.selection.embedder import (
+    Embedder,
+    ScriptedEmbedder,
+    SentenceEmbedder,
+    embedder_digest,
+)
+from personalm.selection.selector import Selector
+from personalm.writing import Writer, WrittenUnit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from personalm.generation.engine import Engine
+    from personalm.records import Unit
+    from personalm.settings import Generation, Settings
+
+SCRIPTED = "scripted"
+"""Model and embedder name of the fakes."""
+
+
+class Assembly:
+    """Planner and writer for one set of settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.kinds: dict[str, Kind] = load_kinds(settings.templates_dir)
+        self.card = _inspect(settings)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The items, from the inputs."""
+        return Catalogue(read_items(self.settings.inputs))
+
+    @cached_property
+    def planner(self) -> Planner:
+        """What turns the inputs of users into units of tasks."""
+        return Planner(
+            kinds=self.kinds,
+            derived_kinds=self.settings.kinds,
+            catalogue=self.catalogue,
+            model=self.card,
+            settings=self.settings,
+            settings_digest=self.settings_digest,
+            detect_language=partial(detect_language, default=self.settings.inputs.language),
+        )
+
+    @cached_property
+    def settings_digest(self) -> str:
+        """Digest of the settings that change texts; where and how fast they are made does not."""
+        settings = self.settings
+        generation = settings.generation.model_dump(
+            exclude={"device", "threads", "max_batch_tokens", "unit_tokens"}
+        )
+        embedder = settings.selection.embedder
+        return digest(
+            {
+                "seed": settings.seed,
+                "prompting": settings.prompting.model_dump(),
+                "generation": generation,
+                "selection": settings.selection.model_dump(),
+                "embedder": embedder if embedder == SCRIPTED else embedder_digest(embedder),
+            }
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that changes texts but the inputs: a run is resumed under it alone."""
+        kinds = {name: kind.digest for name, kind in self.kinds.items()}
+        return digest([self.settings_digest, self.card.digest, kinds])
+
+    def write(self, units: Iterable[Unit]) -> Iterator[WrittenUnit]:
+        """Write units; the models are loaded with the first one."""
+        for first in (units := iter(units)):
+            yield from self.writer.write(_chain(first, units))
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What turns units of tasks into texts; loads the models."""
+        settings = self.settings
+        voice = _load_voice(settings.model, settings.generation, self.card)
+        return Writer(
+            prompter=Prompter(
+                kinds=self.kinds,
+                prompting=settings.prompting,
+                generation=settings.generation,
+                tokenizer=voice.tokenizer,
+                max_positions=self.card.max_positions,
+                seed=settings.seed,
+            ),
+            engine=voice.engine,
+            selector=Selector(
+                embedder=_load_embedder(settings.selection.embedder),
+                kinds=self.kinds,
+                selection=settings.selection,
+            ),
+            card=self.card,
+            max_draws=settings.generation.max_draws,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Voice:
+    """A loaded model: what it reads and what it writes."""
+
+    tokenizer: Tokenizer
+    engine: Engine
+
+
+def unload() -> None:
+    """Forget the loaded models, so that their memory can be used otherwise."""
+    _load_voice.cache_clear()
+    _load_embedder.cache_clear()
+    gc.collect()
+
+
+def _chain(first: Unit, others: Iterator[Unit]) -> Iterator[Unit]:
+    yield first
+    yield from others
+
+
+def _inspect(settings: Settings) -> ModelCard:
+    languages = settings.generation.languages
+    if settings.model == SCRIPTED:
+        return ModelCard(
+            name=SCRIPTED, digest=SCRIPTED, max_positions=1 << 16, languages=languages
+        )
+    return inspect_model(settings.model, languages=languages)
+
+
+@lru_cache(maxsize=1)
+def _load_voice(name: str, generation: Generation, card: ModelCard) -> _Voice:
+    if name == SCRIPTED:
+        return _Voice(tokenizer=ByteTokenizer(), engine=ScriptedEngine())
+    # torch and transformers are loaded here and nowhere earlier: seconds that help need not cost.
+    from personalm.generation.loading import load_model  # noqa: PLC0415 - see above
+    from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - see above
+
+    model = load_model(
+        card, dtype=generation.dtype, device=generation.device, threads=generation.threads
+    )
+    engine = TorchEngine(model, max_batch_tokens=generation.max_batch_tokens)
+    return _Voice(tokenizer=model.tokenizer, engine=engine)
+
+
+@lru_cache(maxsize=1)
+def _load_embedder(name: str) -> Embedder:
+    return ScriptedEmbedder() if name == SCRIPTED else SentenceEmbedder(name)

@@ -1,0 +1,68 @@
+"""Show what a run would ask and get for a few users, candidate by candidate; store nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from personalm.pipeline import open_plans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from personalm.planning.planner import Plan
+    from personalm.progress import Progress
+    from personalm.records import Candidate, Outcome, Unit
+    from personalm.settings import Settings
+    from personalm.writing import WrittenUnit
+
+_RULE = "-" * 72
+
+
+def print_preview(
+    settings: Settings, *, num_users: int, kind: str | None, progress: Progress
+) -> None:
+    """Print prompt, candidates, scores and choice of the requests of the first users."""
+    with open_plans(settings, limit=num_users, progress=progress) as (assembly, plans):
+        for unit in assembly.write(_units(plans, kind)):
+            _print_unit(unit)
+
+
+def print_candidates(candidates: Sequence[Candidate], chosen: object) -> None:
+    """Print a line a candidate: the chosen one is marked, a dropped one says by which gate."""
+    for candidate in candidates:
+        mark = "*" if candidate.number == chosen else " "
+        cosine = "     " if candidate.style_cosine is None else f"{candidate.style_cosine:5.2f}"
+        dropped = f"  [{candidate.dropped_by}]" if candidate.dropped_by else ""
+        print(f"{mark} {candidate.number:2d} {cosine}  {candidate.text!r}{dropped}")
+
+
+def _units(plans: Iterator[Plan], kind: str | None) -> Iterator[Unit]:
+    for plan in plans:
+        for outcome in plan.rejected:
+            if kind in {None, outcome.key.kind}:
+                _print_outcome(outcome)
+        for unit in plan.units:
+            tasks = tuple(t for t in unit.tasks if kind in {None, t.request.kind})
+            if tasks:
+                yield replace(unit, tasks=tasks)
+
+
+def _print_unit(written: WrittenUnit) -> None:
+    for outcome in written.outcomes:
+        draws = written.draws.get(outcome.key)
+        if draws:
+            print(_RULE)
+            print(draws[0].prompt.text)
+        _print_outcome(outcome)
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    key, result, rejection = outcome.key, outcome.result, outcome.rejection
+    print(f"{_RULE}\n{key.kind} for {key.user_id}, subject {key.subject_id}")
+    print_candidates(outcome.candidates, result.chosen if result else None)
+    if result:
+        print(f"=> {result.text}")
+    if rejection:
+        print(f"=> rejected: {rejection.reason}: {rejection.message}")
+

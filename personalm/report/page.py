@@ -1,0 +1,84 @@
+"""Write one page with every live text of an output folder.
+
+The page is self-contained: no script, no font and no picture from elsewhere. Everything that came
+from a user or a model is escaped. It knows the store, not how the texts were made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import jinja2
+
+from personalm.records import Key
+from personalm.store.reading import read_table, status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Row: TypeAlias = dict[str, Any]
+
+
+def write_report(
+    output: Path, target: Path, *, subjects: Mapping[Key, str] | None = None
+) -> None:
+    """Write the report of an output folder to an HTML file.
+
+    `subjects` gives a readable subject for keys whose subject id is not one.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(render_report(output, subjects=subjects or {}), encoding="utf-8")
+
+
+def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
+    """Return the page as text."""
+    results = _read(output, "results", subjects)
+    candidates: dict[Key, list[Row]] = {}
+    for row in _read(output, "candidates", subjects):
+        candidates.setdefault(row["key"], []).append(row)
+    for row in results:
+        row["candidates"] = candidates.get(row["key"], [])
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(_load),
+    )
+    environment.filters["number"] = _number
+    page = environment.get_template("page.html")
+    rejections = _read(output, "rejections", subjects)
+    dropped = Counter(
+        row["dropped_by"] for rows in candidates.values() for row in rows if row["dropped_by"]
+    )
+    return page.render(
+        state=status(output),
+        results=results,
+        rejections=rejections,
+        kinds=Counter(row["kind"] for row in results),
+        models=sorted({row["model"] for row in results}),
+        num_users=len({row["user_id"] for row in results}),
+        num_candidates=sum(len(rows) for rows in candidates.values()),
+        dropped=dropped.most_common(),
+        cosines=[row["style_cosine"] for row in results if row["style_cosine"] is not None],
+    )
+
+
+def _read(output: Path, table: str, subjects: Mapping[Key, str]) -> list[Row]:
+    rows: list[Row] = read_table(output, table=table).to_pylist()
+    for row in rows:
+        key = Key(user_id=row["user_id"], kind=row["kind"], subject_id=row["subject_id"])
+        row["key"] = key
+        row["subject"] = subjects.get(key, key.subject_id)
+    return sorted(rows, key=lambda row: (row["key"], row.get("number", 0)))
+
+
+def _load(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,74 @@
+"""Laws of the structure: imports point one way, and doors open without the heavy libraries."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "personalm"
+BASE = {"records", "settings", "errors", "hashing", "kinds", "bundled"}
+ROOMS = {"inputs", "planning", "prompting", "generation", "selection", "store"}
+HEAVY = ("torch", "transformers", "sentence_transformers", "prefect")
+
+
+def imported_by(path: Path) -> set[str]:
+    """Return the names directly below personalm that a module imports, wherever it does so."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "personalm":
+                names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            names |= {
+                alias.name.split(".")[1]
+                for alias in node.names
+                if alias.name.startswith("personalm.")
+            }
+    return names
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_imports_the_base_and_itself_alone(room: str) -> None:
+    """No room looks into another; the pipeline wires them."""
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        assert imported_by(path) <= BASE | {room}, path
+
+
+@pytest.mark.parametrize("module", sorted(BASE))
+def test_the_base_imports_nothing_but_the_base(module: str) -> None:
+    """Records, settings and errors stand at the bottom."""
+    assert imported_by(PACKAGE / f"{module}.py") <= BASE
+
+
+def test_nothing_in_the_package_imports_prefect() -> None:
+    """Flows are a door; the pipeline does not know that they exist."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        assert "import prefect" not in source, path
+        assert "from prefect" not in source, path
+        assert "from flows" not in source, path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-c", "import personalm"],
+        ["-m", "personalm.cli", "--help"],
+        ["-m", "personalm.cli", "run", "--help"],
+    ],
+    ids=["import", "help", "run-help"],
+)
+def test_the_doors_open_without_the_heavy_libraries(arguments: list[str]) -> None:
+    """Importing the package and asking for help load no model library and no scheduler."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
+    )
+
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "personalm" in loaded
+    assert loaded & set(HEAVY) == set()

@@ -1,0 +1,123 @@
+"""Laws of the settings: precedence, paths, and nothing ignored in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from personalm.errors import SettingsError
+from personalm.settings import load_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a small configuration file, with no other one in sight."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PERSONALM_CONFIG", raising=False)
+    path = tmp_path / "conf" / "my.toml"
+    path.parent.mkdir()
+    path.write_text('seed = 1\n[inputs]\ninteractions = "chat/*.parquet"\n')
+    return path
+
+
+def test_arguments_win_over_the_environment_over_the_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nearer the caller, the stronger."""
+    assert load_settings(config).seed == 1
+    monkeypatch.setenv("PERSONALM_SEED", "2")
+    assert load_settings(config).seed == 2
+    assert load_settings(config, seed=3).seed == 3
+
+
+def test_an_argument_reaches_into_a_section_and_leaves_the_rest(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dotted name sets one value; what the environment set beside it stays."""
+    monkeypatch.setenv("PERSONALM_GENERATION__DTYPE", "float32")
+
+    generation = load_settings(config, **{"generation.candidates": 2}).generation
+
+    assert (generation.candidates, generation.dtype) == (2, "float32")
+
+
+def test_an_argument_that_is_not_given_changes_nothing(config: Path) -> None:
+    """None means: as the configuration says."""
+    assert load_settings(config, seed=None).seed == 1
+
+
+def test_paths_of_a_file_start_at_its_folder(config: Path) -> None:
+    """A configuration works from wherever it is called."""
+    assert load_settings(config).inputs.interactions == (f"{config.parent}/chat/*.parquet",)
+
+
+def test_variables_in_paths_start_at_the_current_folder(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`PERSONALM_DATA=data` means the folder below the one the caller stands in."""
+    config.write_text('[inputs]\nitems = "${PERSONALM_DATA}/items.parquet"\n')
+    monkeypatch.setenv("PERSONALM_DATA", "data")
+
+    assert load_settings(config).inputs.items == (f"{config.parent.parent}/data/items.parquet",)
+
+
+def test_a_variable_that_is_not_set_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says which one, and how to set it."""
+    config.write_text('[inputs]\nitems = "${PERSONALM_DATA}/items.parquet"\n')
+    monkeypatch.delenv("PERSONALM_DATA", raising=False)
+
+    with pytest.raises(SettingsError, match="PERSONALM_DATA"):
+        load_settings(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("sed = 1", "sed: unknown key"),
+        ("[generation]\ntemprature = 1", "generation.temprature: unknown key"),
+        ("[generation]\ntemperature = -1", "generation.temperature"),
+        ('[inputs.columns.user]\nx = "y"', "unknown table 'user'"),
+        ('[inputs.columns.items.year]\ncolumn = "y"\nunit = "h"', "unit"),
+        ('kinds = ["post", "post"]', "a kind is named twice"),
+        ("seed = ", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_with_the_file(
+    config: Path, text: str, named: str
+) -> None:
+    """A misspelt key is an error, never ignored."""
+    config.write_text(text)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config)
+
+    assert named in str(caught.value)
+    assert str(config) in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["PERSONALM_SED", "PERSONALM_GENERATION__DTYP"])
+def test_an_unknown_variable_is_an_error(
+    config: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt environment variable is an error as well."""
+    monkeypatch.setenv(variable, "1")
+
+    with pytest.raises(SettingsError, match=variable):
+        load_settings(config)
+
+
+def test_a_named_file_that_is_missing_is_an_error(config: Path) -> None:
+    """Nobody runs on defaults by a misspelt name."""
+    with pytest.raises(SettingsError, match="does not exist"):
+        load_settings(config.with_name("other.toml"))
+
+
+@pytest.mark.parametrize("path", [ROOT / "personalm.toml", *sorted(ROOT.glob("examples/*.toml"))])
+def test_the_shipped_configurations_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every configuration of the repository can be read."""
+    monkeypatch.setenv("PERSONALM_DATA", "/data")
+
+    assert load_settings(path).model
