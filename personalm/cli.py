@@ -340,7 +340,11 @@ def models(*, prepare: Annotated[str | None, Parameter(name="--prepare")] = None
         print(bundled.prepare(prepare))
         return 0
     for model in bundled.list_models():
-        print(model.describe())
+        state = "ready" if model.prepared else "installed" if model.installed else "not installed"
+        languages = ", ".join(model.languages)
+        print(f"{model.name:<22} {model.kind:<15} {state:<14} {languages:<4} {model.package}")
+        if model.path:
+            print(f"{'':<22} {model.path}")
     return 0
 
 

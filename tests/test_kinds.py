@@ -50,9 +50,7 @@ def test_the_digest_covers_front_matter_and_source(tmp_path: Path) -> None:
         (FRONT.replace("20", "0"), "max_new_tokens"),
     ],
 )
-def test_a_wrong_front_matter_is_named_with_its_file(
-    tmp_path: Path, text: str, named: str
-) -> None:
+def test_a_wrong_front_matter_is_named_with_its_file(tmp_path: Path, text: str, named: str) -> None:
     """Misspelt keys are errors, not ignored."""
     path = tmp_path / "post.j2"
     path.write_text(text)
