@@ -1,0 +1,46 @@
+"""What a gate may look at beside the candidate itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from personalm.records import FinishReason, Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One candidate's circumstances.
+
+    `prompt` is the rendered prompt, `shown` the history texts in it, `history` all texts of the
+    user and of the voice that a candidate must not copy, oldest first. `thread` holds the earlier
+    turns of a conversation, `finish` says how the sample ended.
+    """
+
+    prompt: str = ""
+    shown: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+    subject: str | None = None
+    item: Item | None = None
+    instructions: str | None = None
+    thread: tuple[str, ...] = ()
+    language: str = "en"
+    min_words: int = 1
+    finish: FinishReason = "end"
+
+    @property
+    def topic_texts(self) -> tuple[str, ...]:
+        """What the text is to be about: subject, and title, description and facts of the item."""
+        texts = [self.subject]
+        if self.item is not None:
+            texts += [self.item.title, self.item.description]
+            for fact in self.item.facts.values():
+                texts += fact if isinstance(fact, tuple) else [str(fact)]
+        return tuple(text for text in texts if text)
+
+    @property
+    def given_texts(self) -> tuple[str, ...]:
+        """All that the prompt has from its user and not from its template."""
+        wish = (self.instructions,) if self.instructions else ()
+        return (*self.shown, *self.topic_texts, *wish, *self.thread)

@@ -1,0 +1,201 @@
+"""Embedders: texts in, one row of numbers a text out, the more alike the texts the nearer.
+
+Knows no users. torch is loaded only when a `SentenceEmbedder` is made.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zlib
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from personalm.bundled import PREFIX, model_folder
+from personalm.errors import ModelError
+from personalm.hashing import digest, digest_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from sentence_transformers import SentenceTransformer
+
+_CONFIGURATIONS = ("modules.json", "config.json")
+_DIGESTED = frozenset({".json", ".safetensors", ".txt", ".model"})
+_PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
+_SPECIAL_TOKENS = 2
+# A piece may be a few tokens longer by itself than it was within its text.
+_SLACK = 6
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Anything that turns texts into rows."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the rows of the texts, in order.
+
+        *Shape:* (number of texts, dimensions); each row has length 1, or is all zero where
+        nothing of its text is known.
+        """
+
+
+class ScriptedEmbedder:
+    """Hashed character trigrams: the same on every machine, for tests and dry runs."""
+
+    def __init__(self, num_dimensions: int = 256) -> None:
+        self._num_dimensions = num_dimensions
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Count the trigrams of each text; letters and digits are all that is known."""
+        rows = np.zeros((len(texts), self._num_dimensions), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            padded = f"  {' '.join(text.casefold().split())}  "
+            if not any(character.isalnum() for character in padded):
+                continue
+            for start in range(len(padded) - 2):
+                number = zlib.crc32(padded[start : start + 3].encode())
+                row[number % self._num_dimensions] += 1.0
+        return _normalise(rows)
+
+
+class SentenceEmbedder:
+    """A sentence-transformers model from a local folder, a `bundled:` name or the hub's cache.
+
+    Nothing is downloaded, no code of the model's is run, and weights are safetensors only.
+    """
+
+    def __init__(self, name: str | Path, *, device: str = "cpu", batch_size: int = 64) -> None:
+        folder = find_folder(name)
+        try:
+            self._model = _load(folder, device)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ModelError(
+                f"{folder} cannot be loaded as a sentence-transformers model: {error}",
+                remedy="Name a complete folder: selection.embedder = FOLDER.",
+            ) from error
+        self._batch_size = batch_size
+        self._tokenizer = self._model.tokenizer
+        # A static model has no window: it takes texts of any length.
+        self._window = self._model.max_seq_length or sys.maxsize
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed all texts in one call; a long one is the mean of its pieces."""
+        pieces = [self._split(text) for text in texts]
+        flat = [piece for parts in pieces for piece in parts]
+        if not flat:
+            return np.zeros((len(texts), self._num_dimensions), dtype=np.float32)
+        encoded = self._model.encode(
+            flat,
+            batch_size=self._batch_size,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+            normalize_embeddings=True,
+        )
+        rows = np.zeros((len(texts), encoded.shape[1]), dtype=np.float32)
+        owners = np.repeat(np.arange(len(texts)), [len(parts) for parts in pieces])
+        weights = np.array([len(piece) for piece in flat], dtype=np.float32)
+        np.add.at(rows, owners, encoded * weights[:, None])
+        return _normalise(rows)
+
+    @property
+    def _num_dimensions(self) -> int:
+        return int(self._model.get_embedding_dimension() or 1)
+
+    def _split(self, text: str) -> tuple[str, ...]:
+        """Return pieces that fit the window; none where the tokenizer knows no token."""
+        text = text.strip()
+        # A token is a byte at least, and a text with a letter of ASCII has a known token.
+        is_short = len(text.encode()) <= self._window - _SPECIAL_TOKENS
+        if is_short and re.search("[A-Za-z0-9]", text):
+            return (text,)
+        if not callable(self._tokenizer):  # that of a static model
+            return (text,) if text else ()
+        tokens = self._tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        unknown = self._tokenizer.unk_token_id
+        if all(token == unknown for token in tokens["input_ids"]):
+            return ()
+        return (text,) if is_short else tuple(_cut(text, tokens["offset_mapping"], self._window))
+
+
+def find_folder(name: str | Path) -> Path:
+    """Return the folder of an embedder. Raises ModelError where there is none, or it is unsafe."""
+    text = str(name)
+    folder = model_folder(text) if text.startswith(PREFIX) else Path(text).expanduser()
+    if not folder.is_dir():
+        folder = _find_cached(text)
+    if not any((folder / name).is_file() for name in _CONFIGURATIONS):
+        raise ModelError(
+            f"{folder} holds no model: neither {' nor '.join(_CONFIGURATIONS)} is there",
+            remedy="Name a complete folder: selection.embedder = FOLDER.",
+        )
+    for path in folder.rglob("*"):
+        is_replaced = any(path.parent.glob("*.safetensors"))
+        if path.suffix in _PICKLED and not is_replaced:
+            raise ModelError(
+                f"{path} is not safetensors: loading it could run code",
+                remedy="Convert the weights, or name another folder: selection.embedder = FOLDER.",
+            )
+    return folder
+
+
+def embedder_digest(name: str | Path) -> str:
+    """Return the SHA-256, in hex, of an embedder's configuration, vocabulary and weights."""
+    folder = find_folder(name)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in _DIGESTED)
+    return digest([[p.relative_to(folder).as_posix(), digest_file(p)] for p in files])
+
+
+def _find_cached(name: str) -> Path:
+    from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - seldom needed, slow
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (errors.HFValidationError, errors.LocalEntryNotFoundError, OSError):
+        raise ModelError(
+            f"the embedder {name} is neither a folder nor in the cache of the model hub",
+            remedy="Name a folder or a bundled model: selection.embedder = bundled:minilm-l6.",
+        ) from None
+
+
+def _load(folder: Path, device: str) -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - loads torch
+    from transformers.utils import logging  # noqa: PLC0415 - the same
+
+    shows_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations
+    try:
+        return SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    finally:
+        if shows_bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # the same
+
+
+def _cut(text: str, offsets: Sequence[tuple[int, int]], window: int) -> Iterator[str]:
+    """Yield pieces of nearly equal length in tokens."""
+    room = max(1, window - _SPECIAL_TOKENS - _SLACK)
+    num_pieces = -(-len(offsets) // room)
+    bounds = [round(number * len(offsets) / num_pieces) for number in range(num_pieces + 1)]
+    for first, last in pairwise(bounds):
+        yield text[offsets[first][0] : offsets[last - 1][1]]
+
+
+def _normalise(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give each row length 1; zero and broken rows become zero."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    is_sound = np.isfinite(lengths) & (lengths > 0)
+    unit = np.zeros_like(rows)
+    np.divide(rows, lengths, out=unit, where=is_sound)
+    return unit

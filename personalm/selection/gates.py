@@ -1,0 +1,213 @@
+"""Gates: reasons for which a candidate may not be chosen, each an object that knows one.
+
+A kind names its gates in its front matter. They are asked in that order, and the first that
+refuses is kept with the candidate. A gate looks at one text and its `Case`, at no other user.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from personalm.errors import TemplateError
+from personalm.selection.claims import known_words, names_in, numbers_in
+from personalm.selection.overlap import Runs, find, run_length, runs
+from personalm.selection.repetition import is_loop
+from personalm.selection.sentences import SMILEY_AT_END
+from personalm.selection.stems import content_stems
+from personalm.selection.trimming import trim_to_sentence
+from personalm.selection.words import count_words, split_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from personalm.selection.case import Case
+    from personalm.settings import Selection
+
+
+class Gate(Protocol):
+    """One reason to refuse a candidate."""
+
+    @property
+    def name(self) -> str:
+        """Name by which a template asks for the gate and a candidate says who dropped it."""
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the text may not be chosen."""
+
+
+class Empty:
+    """Refuse a text without words, or with fewer words and emoji than its kind asks for."""
+
+    name = "empty"
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether there is too little to read."""
+        return count_words(text) < max(case.min_words, 1)
+
+
+class Unfinished:
+    """Refuse a text that breaks off: within its first sentence, or where more must follow."""
+
+    name = "unfinished"
+
+    _DANGLING = frozenset(split_words("a an the and or nor but because although my our their"))
+    _ENDS = (",", "，", "、", ":", "：", "(", "[", "{", "（", "「", "『", "“", "„", "«")
+    _LAST_WORD = re.compile(r"([\w']+)\W*\Z")
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the end is missing."""
+        text = text.rstrip()
+        if trim_to_sentence(text, finish=case.finish) is None:
+            return True
+        if SMILEY_AT_END.search(text):
+            return False
+        if text.endswith(self._ENDS) or self._opens_quote(text):
+            return True
+        word = self._LAST_WORD.search(text)
+        is_bare = word is not None and word.end(1) == len(text)
+        return is_bare and word is not None and word.group(1) in self._DANGLING
+
+    @staticmethod
+    def _opens_quote(text: str) -> bool:
+        mark = text[-1]
+        return mark in "\"'" and text[-2:-1].isspace() and text.count(mark) % 2 == 1
+
+
+class Copy:
+    """Refuse a text that shares a long run of words with one of the user's own texts."""
+
+    name = "copy"
+
+    def __init__(self, max_copied_words: int) -> None:
+        self._limit = max_copied_words
+        self._runs = Runs()
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the text was taken from the history; the item's title may be quoted."""
+        words = split_words(text)
+        length = run_length(words, self._limit)
+        copied = self._runs.of(case.history, length)
+        title = split_words(case.item.title) if case.item else ()
+        return any(run in copied for piece in _without(title, words) for run in runs(piece, length))
+
+
+class Echo:
+    """Refuse a text that repeats the template's wording or cues, or merely names its subject."""
+
+    name = "echo"
+
+    _CUE = re.compile(r"^[ \t>#*-]*([^\W\d_][\w'’]*(?: [\w'’]+){0,3})[ \t]*:", re.MULTILINE)
+
+    def __init__(self, max_echoed_words: int) -> None:
+        self._limit = max_echoed_words
+        self._runs = Runs()
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the text is the prompt's and not the user's."""
+        words = split_words(text)
+        return (
+            self._repeats_wording(words, case)
+            or self._repeats_cue(text, case)
+            or any(_is_just(words, split_words(given)) for given in _asked(case))
+        )
+
+    def _repeats_wording(self, words: tuple[str, ...], case: Case) -> bool:
+        length = run_length(words, self._limit)
+        prompt = self._runs.of((case.prompt,), length)
+        given = self._runs.of(case.given_texts, length)
+        return any(run in prompt and run not in given for run in runs(words, length))
+
+    def _repeats_cue(self, text: str, case: Case) -> bool:
+        found = set(self._CUE.findall(text))
+        if not found:
+            return False
+        wording = case.prompt
+        for given in sorted(case.given_texts, key=len, reverse=True):
+            wording = wording.replace(given, "")
+        cues = {cue.casefold() for cue in self._CUE.findall(wording)}
+        return any(cue.casefold() in cues for cue in found)
+
+
+class Loop:
+    """Refuse a text that repeats its words, sentences or characters over and over."""
+
+    name = "loop"
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the text goes round in circles."""
+        del case
+        return is_loop(text)
+
+
+class OffSubject:
+    """Refuse a text that has no word of meaning in common with what it is to be about."""
+
+    name = "off_subject"
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the subject does not come up; a subject without such words passes all."""
+        subject = content_stems("\n".join(case.topic_texts), case.language)
+        return bool(subject) and subject.isdisjoint(content_stems(text, case.language))
+
+
+class Facts:
+    """Refuse a text with a number or a name that neither the prompt nor the request holds."""
+
+    name = "facts"
+
+    # Here every noun has a capital.
+    _CAPITAL_NOUNS = frozenset({"de", "lb"})
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the text states what nobody told it."""
+        known = "\n".join((case.prompt, *case.given_texts))
+        if not numbers_in(text) <= numbers_in(known):
+            return True
+        if case.language in self._CAPITAL_NOUNS:
+            return False
+        return not names_in(text) <= known_words(known)
+
+
+_MAKERS: dict[str, Callable[[Selection], Gate]] = {
+    Empty.name: lambda _: Empty(),
+    Unfinished.name: lambda _: Unfinished(),
+    Echo.name: lambda selection: Echo(selection.max_echoed_words),
+    Copy.name: lambda selection: Copy(selection.max_copied_words),
+    Loop.name: lambda _: Loop(),
+    OffSubject.name: lambda _: OffSubject(),
+    Facts.name: lambda _: Facts(),
+}
+
+
+def build_gates(names: Sequence[str], selection: Selection) -> tuple[Gate, ...]:
+    """Return the named gates in their order. Raises TemplateError for a name that is unknown."""
+    for name in names:
+        if name not in _MAKERS:
+            raise TemplateError(
+                f"there is no gate {name!r}", remedy=f"Gates are: {', '.join(_MAKERS)}."
+            )
+    return tuple(_MAKERS[name](selection) for name in names)
+
+
+# A shorter title is too common a run of words to be cut out wherever it stands.
+_MIN_TITLE_WORDS = 3
+
+
+def _without(title: tuple[str, ...], words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Split words where the title stands among them."""
+    start = find(title, words) if len(title) >= _MIN_TITLE_WORDS else -1
+    if start < 0:
+        return [words]
+    return [words[:start], *_without(title, words[start + len(title) :])]
+
+
+def _asked(case: Case) -> tuple[str, ...]:
+    """Return the texts that a candidate may use and not merely repeat."""
+    wish = (case.instructions,) if case.instructions else ()
+    return (*case.topic_texts, *wish, *case.thread)
+
+
+def _is_just(words: tuple[str, ...], given: tuple[str, ...]) -> bool:
+    """Tell whether the words stand in a row in a given text and are most of it."""
+    return bool(words) and 2 * len(words) >= len(given) and find(words, given) >= 0

@@ -1,0 +1,73 @@
+"""Long runs of words that two texts share."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from personalm.selection.words import is_unspaced, split_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# Courtesies of up to three words are a habit and no copy.
+_MIN_RUN = 4
+_SHORT_SHARE = 0.8
+# A word of English is about two characters of Chinese or Japanese.
+_CHARACTERS_PER_WORD = 2
+_MAX_WORDS = 200_000
+
+
+def run_length(words: tuple[str, ...], limit: int) -> int:
+    """Return how long a run of words must be to betray where a text was taken from.
+
+    More than `limit` words, or four fifths of a short text; twice as many where characters stand
+    for words.
+    """
+    scale = _CHARACTERS_PER_WORD if is_unspaced(words) else 1
+    short = max(_MIN_RUN * scale, math.ceil(_SHORT_SHARE * len(words)))
+    return min(limit * scale + 1, short)
+
+
+def runs(words: Sequence[str], length: int) -> Iterable[int]:
+    """Yield the hash of each run of `length` words; good within one process only."""
+    shifted = (words[start:] for start in range(length))
+    return map(hash, zip(*shifted, strict=False))
+
+
+class Runs:
+    """The runs of words of a few sets of texts, kept for the candidates that follow.
+
+    Of a large set the newest 200,000 words count: texts are given oldest first.
+    """
+
+    def __init__(self, *, num_kept: int = 16) -> None:
+        self._collect = lru_cache(maxsize=num_kept)(_collect)
+
+    def of(self, texts: tuple[str, ...], length: int) -> frozenset[int]:
+        """Return the runs of `length` words of all texts; none reaches from text to text."""
+        return self._collect(texts, length)
+
+
+def _collect(texts: tuple[str, ...], length: int) -> frozenset[int]:
+    found: set[int] = set()
+    num_words = 0
+    for text in reversed(texts):
+        words = split_words(text)
+        found.update(runs(words, length))
+        num_words += len(words)
+        if num_words >= _MAX_WORDS:
+            break
+    return frozenset(found)
+
+
+def find(run: Sequence[str], words: Sequence[str]) -> int:
+    """Return where `run` starts within `words`, -1 where it does not occur."""
+    size = len(run)
+    if not size:
+        return -1
+    for start in range(len(words) - size + 1):
+        if words[start : start + size] == run:
+            return start
+    return -1

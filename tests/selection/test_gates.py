@@ -1,0 +1,397 @@
+"""Labelled texts for each gate: what it must drop, and what people really write and it must not."""
+
+from __future__ import annotations
+
+from itertools import count
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personalm.errors import TemplateError
+from personalm.records import FinishReason, Item
+from personalm.selection.case import Case
+from personalm.selection.gates import Gate, build_gates
+from personalm.settings import Selection
+
+NAMES = ("empty", "unfinished", "echo", "copy", "loop", "off_subject", "facts")
+
+CHAT = (
+    "lol same",
+    "ok thx :)",
+    "brb food",
+    "nah im good",
+    "haha no way 😂😂😂",
+    "sooooo tired today zzz",
+    "i cant believe its already friday!!! 🎉🎉🎉",
+    "yep yep yep",
+    "no no no no, not again :(",
+    "whos in for tonight",
+    "just woke up, coffee first ☕",
+    "omg YES",
+    "hmmmmm... maybe later",
+    "mood: 🛌",
+    "can anyone tell me what this is made of",
+    "new plant 🌱 new me",
+    "it rained. it rained a lot. then we went home",
+    "best. day. ever.",
+    "<3 <3 <3 u guys",
+    "k",
+    "thank you, thank you!",
+    "so i told him what i think and he just laughed D:",
+    "The more I read the less I know, the more I know the less I sleep.",
+    "Long walk by the river, then soup. Sundays are for soup.",
+    "今日はいい天気ですね。",
+    "เมื่อวานฝนตกหนักมาก",
+)
+
+
+def gate(name: str, **selection: int) -> Gate:
+    """Build one gate with the usual settings."""
+    return build_gates([name], Selection(**selection))[0]  # type: ignore[arg-type]  # numbers all
+
+
+@pytest.mark.parametrize("text", CHAT)
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "facts"])
+def test_what_people_write_passes(name: str, text: str) -> None:
+    """Terse, lower-case and emoji writers are no faults to be dropped."""
+    history = tuple(t for t in CHAT if t != text)
+    case = Case(prompt="Topic: tea\nPost:", history=history, finish="stop")
+    assert not gate(name).refuses(text, case)
+
+
+def test_an_unknown_gate_is_refused_with_the_known_ones() -> None:
+    """A spelling mistake in a template stops the run before it starts."""
+    with pytest.raises(TemplateError, match="'cpoy'") as caught:
+        build_gates(["copy", "cpoy"], Selection())
+    assert all(name in str(caught.value) for name in NAMES)
+
+
+def test_gates_are_built_in_the_order_of_the_template() -> None:
+    """The first gate that refuses is the one that is named."""
+    assert [g.name for g in build_gates(NAMES[::-1], Selection())] == list(NAMES[::-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "min_words", "is_refused"),
+    [
+        ("", 1, True),
+        ("...", 1, True),
+        ("😂😂😂", 1, True),
+        (":)", 1, True),
+        ("ok", 1, False),
+        ("ok", 3, True),
+        ("ok 👍🎉", 3, False),
+        ("猫が好き", 3, False),
+    ],
+)
+def test_empty(text: str, min_words: int, is_refused: bool) -> None:  # noqa: FBT001 - a table
+    """Words are needed; emoji count beside them."""
+    assert gate("empty").refuses(text, Case(min_words=min_words)) is is_refused
+
+
+@pytest.mark.parametrize(
+    ("text", "finish"),
+    [
+        ("we went to the", "stop"),
+        ("bread, milk and", "stop"),
+        ("he told me because", "end"),
+        ("Three things:", "stop"),
+        ("well,", "stop"),
+        ("she said (", "stop"),
+        ('and then he said "', "stop"),
+        ("そして、", "stop"),
+        ("no end in sight", "length"),
+        ("Mr. Smith goes", "length"),
+        ("anything", "error"),
+    ],
+)
+def test_unfinished_drops_what_breaks_off(text: str, finish: FinishReason) -> None:
+    """A text that asks for more is not shown to anyone."""
+    assert gate("unfinished").refuses(text, Case(finish=finish))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Done.", "sad :(", "this is it :[", 'he said "go"', "plan A", "what is it for", "ok D:"],
+)
+def test_unfinished_passes_smileys_and_bare_ends(text: str) -> None:
+    """A smiley may look like an open bracket, and chat needs no full stop."""
+    assert not gate("unfinished").refuses(text, Case(finish="stop"))
+
+
+HISTORY = (
+    "Took the dog along the canal this morning and met three herons on the way back home.",
+    "my sourdough finally worked!!",
+    "Reading The Left Hand of Darkness again because winter is here and I need it.",
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HISTORY[0],
+        HISTORY[0].upper().replace(",", " -"),
+        "Guess what: took the dog along the canal this morning and met three herons. Nice.",
+        "My sourdough finally worked :)",
+        "my sourdough finally worked today",
+    ],
+)
+def test_copy_drops_long_runs_of_the_history(text: str) -> None:
+    """Other case, punctuation and a few words around it do not make a copy new."""
+    assert gate("copy").refuses(text, Case(history=HISTORY))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Took the dog along the river today and saw a heron by the old mill.",
+        "the sourdough worked, finally",
+        "met three herons this morning",
+        "worked!!",
+    ],
+)
+def test_copy_passes_the_same_writer_on_the_same_matters(text: str) -> None:
+    """Ten words in a row are within what people share with themselves."""
+    assert not gate("copy").refuses(text, Case(history=HISTORY))
+
+
+def test_copy_takes_no_notice_of_the_title() -> None:
+    """To name the item is to quote it."""
+    title = "The Hundred-Year-Old Man Who Climbed Out of the Window and Disappeared"
+    history = (f"Just finished {title} and I am still laughing",)
+    text = f"If you only read one book this year, {title} should be it."
+    item = Item(item_id="1", title=title)
+    assert gate("copy").refuses(text, Case(history=history))
+    assert not gate("copy").refuses(text, Case(history=history, item=item))
+    assert gate("copy").refuses(history[0], Case(history=(history[0], "x"), item=item)) is False
+
+
+def test_copy_follows_its_setting() -> None:
+    """The limit is the longest run that is still allowed."""
+    history = ("one two three four five six seven eight nine ten eleven twelve",)
+    other = "a b c d e f g h i j k l m n"
+    for number in (9, 10, 11):
+        text = " ".join(history[0].split()[:number]) + " " + other
+        assert gate("copy").refuses(text, Case(history=history)) is (number > 10)
+        lower = gate("copy", max_copied_words=number)
+        assert not lower.refuses(text, Case(history=history))
+
+
+def test_copy_counts_characters_where_there_are_no_spaces() -> None:
+    """A courtesy in Japanese is no copy; a whole remark is."""
+    history = (
+        "昨日は友達と一緒に京都へ行って、お寺をたくさん見ました。どうぞよろしくお願いします。",
+    )
+    copied = "昨日は友達と一緒に京都へ行って、お寺をたくさん見ましたよ。楽しかった。"
+    assert gate("copy").refuses(copied, Case(history=history))
+    own = "こちらこそ、どうぞよろしくお願いします。また明日お話ししましょうね。"
+    assert not gate("copy").refuses(own, Case(history=history))
+
+
+PROMPT = """Write short posts in the voice of the person below and keep to what is known.
+
+Topic: gardening
+Post: Pulled the last tomatoes today and the beds look empty now.
+
+genii: you should try the new kernel
+Topic: baking
+Post:"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write short posts in the voice of the person below and keep going.",
+        "Pulled the last tomatoes today and the beds look empty now.",
+        "pulled the last tomatoes today and the beds look empty",
+        "fresh bread tonight\nTopic: baking",
+        "post: fresh bread tonight",
+        "Baking",
+        "Bread that rises overnight",
+        "make it about rye",
+    ],
+)
+def test_echo_drops_the_wording_cues_and_subject_of_the_prompt(text: str) -> None:
+    """Nobody wants to read the template."""
+    case = Case(
+        prompt=PROMPT,
+        shown=("genii: you should try the new kernel",),
+        subject="baking",
+        item=Item(item_id="1", title="Bread that Rises Overnight (2nd ed.)"),
+        instructions="make it about rye please",
+    )
+    assert gate("echo").refuses(text, case)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "genii: did the new kernel boot?",
+        "baking again, the kitchen is a mess",
+        "note: rye needs more water",
+        "Pulled the last loaf out just now and the crust sings.",
+        "you should try the new kernel",
+    ],
+)
+def test_echo_passes_what_the_person_says_and_how(text: str) -> None:
+    """The user's own words in the prompt, and cues that they use themselves, are theirs."""
+    case = Case(prompt=PROMPT, shown=("genii: you should try the new kernel",), subject="baking")
+    assert not gate("echo").refuses(text, case)
+
+
+def test_echo_leaves_what_the_request_brings_to_the_writer() -> None:
+    """A reply may use the words of the instructions and of the item."""
+    instructions = "say that we refund the order within five working days at no cost"
+    item = Item(item_id="1", title="Kettle", description="Boils a litre in two minutes flat.")
+    case = Case(
+        prompt=f"{instructions}\n{item.description}\nReply:", instructions=instructions, item=item
+    )
+    text = "Sorry about that! We refund the order within five working days at no cost to you. "
+    assert not gate("echo").refuses(text + "It boils a litre in two minutes flat.", case)
+
+
+def test_echo_drops_a_reply_that_only_repeats_the_message() -> None:
+    """Parroting is no answer."""
+    case = Case(prompt="Reply:", thread=("my kettle leaks all over the place",))
+    assert gate("echo").refuses("My kettle leaks all over the place!", case)
+    assert not gate("echo").refuses("Oh no, a kettle that leaks! Send us a photo?", case)
+    long = Case(prompt="Reply:", thread=("my kettle leaks and no, i don't know why it does that",))
+    assert not gate("echo").refuses("I don't know.", long)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I love it. I love it. I love it.",
+        "The tea is good and the tea is good and the tea is good and the tea is good",
+        "yes yes yes yes yes yes yes yes yes yes",
+        "ha" * 40,
+        "a" * 40,
+        "=" * 60,
+        "A book about a man. It is a good book. A book about a man.",
+        "We went to see the sea and we liked it. Then we went to see the sea and we liked it.",
+        "1 2 3 " * 12,
+        "Good for the soul today, good for the soul tomorrow, and really good for the soul.",
+        "tea milk oat tea milk tea oat oat milk tea tea oat milk oat tea milk milk oat tea oat oat",
+        "これはとても美味しいお茶です。これはとても美味しいお茶です。",
+        " ".join(["good tea", "nice tea", "tea good", "tea nice"] * 6),
+    ],
+)
+def test_loop_drops_texts_that_go_round(text: str) -> None:
+    """Words, sentences and characters that come back as no writer lets them."""
+    assert gate("loop").refuses(text, Case())
+
+
+KETTLE = Item(
+    item_id="7",
+    title="Brass Kettle",
+    description="Whistles when the water boils.",
+    facts={"maker": "Alder & Sons", "year": 1974.0, "tags": ("kitchen", "vintage")},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("These kettles last for ever", False),
+        ("love the whistling", False),
+        ("pure vintage charm", False),
+        ("the weather is fine today", True),
+        ("it is what it is", True),
+    ],
+)
+def test_off_subject(text: str, is_refused: bool) -> None:  # noqa: FBT001 - a table
+    """One word of meaning, in whatever form, is enough to be on the subject."""
+    assert gate("off_subject").refuses(text, Case(item=KETTLE)) is is_refused
+
+
+def test_off_subject_passes_where_the_subject_says_nothing() -> None:
+    """A title such as "It" gives no ground to refuse anything."""
+    item = Item(item_id="1", title="It")
+    assert not gate("off_subject").refuses("clowns are scary", Case(item=item))
+    assert not gate("off_subject").refuses("clowns are scary", Case())
+
+
+def test_off_subject_knows_other_languages() -> None:
+    """German is stemmed as German; a language without a stemmer goes by whole words."""
+    assert not gate("off_subject").refuses(
+        "die Katze schläft", Case(subject="Katzen", language="de")
+    )
+    assert not gate("off_subject").refuses("猫が寝ている", Case(subject="猫が好き", language="ja"))
+    assert gate("off_subject").refuses("犬は走る", Case(subject="猫が好き", language="ja"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A steal at $49, really.",
+        "Made in 1985 and still boiling.",
+        "My friend Margaret swears by it.",
+        "It beats the Russell Hobbs one.",
+        "Boils in 2 minutes.",
+    ],
+)
+def test_facts_drops_what_nobody_said(text: str) -> None:
+    """Prices, years, numbers and names must come from somewhere."""
+    assert gate("facts").refuses(text, Case(item=KETTLE, prompt="Item: Brass Kettle"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Kettles like this one, from 1974, are hard to find.",
+        "I think I'll put the Brass Kettle on. Tea on Sunday in May?",
+        "Old but gold: Alder's best work!",
+        '"Whistles like a train" is what I say. 🚂 Love it. LOVE it.',
+        "Ordered 1,500 of them :) Kidding",
+        "I LOVE how it boils, it is SO good",
+        "- Boils fast\n- Looks good",
+    ],
+)
+def test_facts_passes_what_is_known_and_ordinary_capitals(text: str) -> None:
+    """Sentence starts, weekdays, shouting and what the request tells are no inventions."""
+    case = Case(item=KETTLE, instructions="we have 1500 left", prompt="Item: Brass Kettle")
+    assert not gate("facts").refuses(text, case)
+
+
+def test_facts_leaves_german_nouns_alone() -> None:
+    """Where every noun has a capital only numbers can be told."""
+    case = Case(language="de", item=KETTLE)
+    assert not gate("facts").refuses("Das Wasser kocht im Kessel.", case)
+    assert gate("facts").refuses("Das Wasser kocht in 3 Minuten.", case)
+
+
+@given(st.text(max_size=60), st.lists(st.text(max_size=30), max_size=3), st.text(max_size=60))
+def test_no_text_makes_a_gate_fail(text: str, history: list[str], prompt: str) -> None:
+    """A gate says yes or no to anything, and the same each time."""
+    case = Case(prompt=prompt, history=tuple(history), subject=prompt or None, finish="stop")
+    for one in build_gates(NAMES, Selection()):
+        assert one.refuses(text, case) is one.refuses(text, case)
+
+
+def test_a_huge_history_is_searched_once() -> None:
+    """The runs of a history are kept, so that the next candidate costs next to nothing."""
+    numbers = count()
+    history = tuple(" ".join(f"word{next(numbers)}" for _ in range(20)) for _ in range(5_000))
+    case = Case(history=history)
+    copy = gate("copy")
+    candidate = "a fresh text of quite a few words that was never seen anywhere before this day"
+    assert copy.refuses(history[-1], case)
+    copy.refuses(candidate, case)
+    start = process_time()
+    for number in range(100):
+        assert not copy.refuses(f"{candidate} {number}", case)
+    assert process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 20_000, "! " * 10_000, "a. " * 7_000, "(: " * 7_000, "1:" * 9_000]
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_takes_long(name: str, text: str) -> None:
+    """No pattern runs away on a text of the greatest length that inputs let through."""
+    start = process_time()
+    gate(name).refuses(text, Case(prompt=text, subject="tea", finish="stop"))
+    assert process_time() - start < 1.0
