@@ -1,0 +1,232 @@
+"""Local files, written so that a crash at any point leaves each of them whole or absent.
+
+`LocalFiles` is the only object of the store that touches the disk. It writes bytes and knows
+neither Parquet nor what the files mean. Every change it makes goes through `LocalFiles.call`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from personalm.errors import StoreError, StoreLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TEMPORARY = ".tmp-"
+"""Start of the names of files that are not finished; readers pass over hidden names."""
+
+_PRIVATE = 0o700
+_SHARED = 0o777
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+)
+
+
+class LocalFiles:
+    """Creates, replaces, reads and removes files.
+
+    Methods raise StoreError naming the path, and the free space where a disk is full.
+    """
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do one step on the disk; a subclass can record it, fail, or die here."""
+        return function(*args, **kwargs)
+
+    def create(self, path: Path, data: bytes) -> None:
+        """Write a new file that is whole from the moment its name exists.
+
+        Raises FileExistsError, and leaves the file as it is, where the name is taken.
+        """
+        with _in_words(path, FileExistsError):
+            temporary = _beside(path)
+            try:
+                self.call(_write, temporary, data)
+                self._commit(temporary, path)
+            finally:
+                with suppress(OSError):
+                    self.call(os.unlink, temporary)
+            self.call(_sync, path.parent)
+
+    def replace(self, path: Path, data: bytes) -> None:
+        """Write a file in place of the one of that name; readers see the old or the new one."""
+        with _in_words(path):
+            temporary = _beside(path)
+            try:
+                self.call(_write, temporary, data)
+                self.call(os.replace, temporary, path)
+            finally:
+                with suppress(OSError):
+                    self.call(os.unlink, temporary)
+            self.call(_sync, path.parent)
+
+    def point(self, path: Path, target: str) -> None:
+        """Make a symbolic link to `target`, relative to its folder, in place of an older one."""
+        with _in_words(path):
+            temporary = _beside(path)
+            try:
+                self.call(os.symlink, target, temporary)
+                self.call(os.replace, temporary, path)
+            finally:
+                with suppress(OSError):
+                    self.call(os.unlink, temporary)
+            self.call(_sync, path.parent)
+
+    def share(self, source: Path, path: Path) -> None:
+        """Give a file a second name: a hard link, a symbolic one where there are no hard links.
+
+        Raises FileExistsError where the name is taken.
+        """
+        with _in_words(path, FileExistsError):
+            try:
+                self.call(os.link, source, path)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self.call(os.symlink, os.path.relpath(source, path.parent), path)
+
+    def sync(self, folder: Path) -> None:
+        """Make the names in a folder durable."""
+        with _in_words(folder):
+            self.call(_sync, folder)
+
+    def make_folder(self, path: Path, *, private: bool = False) -> None:
+        """Make a folder and its parents where they are missing; private ones are the owner's."""
+        if path.is_dir():
+            return
+        if path != path.parent:
+            self.make_folder(path.parent)
+        with _in_words(path):
+            try:
+                self.call(os.mkdir, path, _PRIVATE if private else _SHARED)
+            except FileExistsError:
+                if not path.is_dir():
+                    raise
+            self.call(_sync, path.parent)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; one that is gone already is fine."""
+        with _in_words(path), suppress(FileNotFoundError):
+            self.call(os.unlink, path)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a folder and all that is in it; one that is gone already is fine."""
+        with _in_words(path), suppress(FileNotFoundError):
+            self.call(shutil.rmtree, path)
+
+    def read(self, path: Path) -> bytes:
+        """Return the bytes of a file. Raises FileNotFoundError where there is none."""
+        with _in_words(path, FileNotFoundError, verb="read"):
+            return path.read_bytes()
+
+    def target_of(self, path: Path) -> str | None:
+        """Return what a symbolic link points to, `None` where there is no such link."""
+        return str(path.readlink()) if path.is_symlink() else None
+
+    def names(self, folder: Path) -> tuple[str, ...]:
+        """Return the names in a folder, sorted; none where there is no such folder."""
+        with _in_words(folder, verb="read"):
+            try:
+                return tuple(sorted(entry.name for entry in folder.iterdir()))
+            except FileNotFoundError:
+                return ()
+
+    @contextmanager
+    def lock(self, path: Path, note: str) -> Iterator[None]:
+        """Hold a file against every other process; the lock goes when the process does.
+
+        `note` tells others who holds it. Raises StoreLockedError at once where another does.
+        """
+        with _in_words(path):
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _take(lock, path)
+            with _in_words(path):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, note.encode(), 0)
+            yield
+        finally:
+            # Said aloud, because a child that was forked meanwhile holds the file open too.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            os.close(lock)
+
+    def _commit(self, temporary: Path, path: Path) -> None:
+        try:
+            self.call(os.link, temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # An empty file claims the name, which refuses a second writer; renaming onto our own
+            # claim fills it at once. A claim that a crash leaves empty counts as no file.
+            self.call(_claim, path)
+            self.call(os.replace, temporary, path)
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        with _in_words(path, BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
+        raise StoreLockedError(
+            f"{path.parent} is held by another run" + (f": {holder}" if holder else ""),
+            remedy="Wait for its end. The lock goes with its process: there is no file to remove.",
+        ) from None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(TEMPORARY + secrets.token_hex(8))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _claim(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o666))
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _in_words(path: Path, *passed: type[OSError], verb: str = "written") -> Iterator[None]:
+    """Turn what the system says into a StoreError that names the path; `passed` go through."""
+    try:
+        yield
+    except passed:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreError(
+                f"no room for {path}: {_free_space(path)}",
+                remedy="Make room and run again; what is published is as it was.",
+            ) from error
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"{path} cannot be {verb}: {reason}") from error
+
+
+def _free_space(path: Path) -> str:
+    for folder in path.parents:
+        with suppress(OSError):
+            return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on its disk"
+    return "the free space is unknown"

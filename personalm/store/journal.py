@@ -1,0 +1,156 @@
+"""Journal: the finished units of one run, one Parquet file each.
+
+A unit is in the journal whole or not at all, so a run that was killed goes on with what is
+missing. Several processes may write units of one run. The journal knows nothing of snapshots.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.store.files import TEMPORARY, LocalFiles
+from personalm.store.layout import FORMAT, PARQUET, inside
+from personalm.store.parquet import count_rows, decode, encode
+from personalm.store.schema import UNIT, from_unit, to_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from personalm.records import Key, Outcome
+
+_log = logging.getLogger(__name__)
+
+_IDENTITY = "run.json"
+_UNITS = "units"
+_SPILL = "spill"
+
+
+class Journal:
+    """The units of one run; see `Store.start_run` and `Journal.attach`."""
+
+    def __init__(self, folder: Path, *, run_id: str, fingerprint: str, files: LocalFiles) -> None:
+        self.folder = folder
+        self.run_id = run_id
+        self.fingerprint = fingerprint
+        self._files = files
+
+    @classmethod
+    def begin(cls, folder: Path, *, fingerprint: str, files: LocalFiles) -> Journal:
+        """Make the folder of a new run; its name is the run's id."""
+        files.make_folder(folder, private=True)
+        files.make_folder(inside(folder, _UNITS), private=True)
+        identity = {"format": FORMAT, "run_id": folder.name, "fingerprint": fingerprint}
+        # Last: a folder without it is no run yet.
+        files.create(inside(folder, _IDENTITY), json.dumps(identity).encode())
+        return cls(folder, run_id=folder.name, fingerprint=fingerprint, files=files)
+
+    @classmethod
+    def attach(cls, folder: Path, files: LocalFiles | None = None) -> Journal:
+        """Open the journal of a run that was begun, here or in another process.
+
+        Raises StoreDamagedError where the folder holds no run of this version.
+        """
+        files = files or LocalFiles()
+        folder = folder.resolve()
+        try:
+            identity = json.loads(files.read(inside(folder, _IDENTITY)))
+            if identity["format"] != FORMAT or identity["run_id"] != folder.name:
+                raise StoreDamagedError(f"{folder} holds the run of another version or place")
+            fingerprint = str(identity["fingerprint"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            raise StoreDamagedError(f"{folder} holds no run") from None
+        return cls(folder, run_id=folder.name, fingerprint=fingerprint, files=files)
+
+    @property
+    def spill_folder(self) -> Path:
+        """Where the run's inputs are spilled; made by others, and gone with the run."""
+        return inside(self.folder, _SPILL)
+
+    @property
+    def unit_ids(self) -> tuple[str, ...]:
+        """Units with a file, those of earlier plans included."""
+        names = self._files.names(inside(self.folder, _UNITS))
+        return tuple(name.removesuffix(PARQUET) for name in names if not name.startswith(TEMPORARY))
+
+    @property
+    def num_rows(self) -> int:
+        """Requests that are journalled, those of earlier plans included."""
+        paths = (self._path(unit_id) for unit_id in self.unit_ids)
+        num_rows = 0
+        for path in paths:
+            with suppress(FileNotFoundError, StoreDamagedError):
+                num_rows += count_rows(self._files.read(path), path)
+        return num_rows
+
+    def has(self, unit_id: str) -> bool:
+        """Say whether a unit is finished; a damaged file is removed and counts as missing."""
+        return self._load(unit_id) is not None
+
+    def load(self, unit_id: str) -> pa.Table:
+        """Return a unit as a table, one row a key. Raises StoreError where it is missing."""
+        unit = self._load(unit_id)
+        if unit is None:
+            raise StoreError(
+                f"unit {unit_id} of run {self.run_id} is missing or damaged",
+                remedy="Run again: it is written anew.",
+            )
+        return unit
+
+    def read(self, unit_id: str) -> tuple[Outcome, ...]:
+        """Return the outcomes of a unit. Raises StoreError where it is missing."""
+        return from_unit(self.load(unit_id))
+
+    def write(
+        self, unit_id: str, outcomes: Collection[Outcome], *, expected: Collection[Key]
+    ) -> None:
+        """Journal a unit. `expected` are the keys of its tasks.
+
+        Raises AccountingError, and writes nothing, where the outcomes are not those of the
+        expected keys, once each; StoreError where the unit is journalled already.
+        """
+        _check(unit_id, Counter(outcome.key for outcome in outcomes), Counter(expected))
+        unit = to_unit(outcomes, run_id=self.run_id, generated_at=datetime.now(UTC))
+        try:
+            self._files.create(self._path(unit_id), encode(unit))
+        except FileExistsError:
+            raise StoreError(
+                f"unit {unit_id} of run {self.run_id} is journalled already",
+                remedy="Another process writes the same run: end one of them, and run again.",
+            ) from None
+
+    def delete_spill(self) -> None:
+        """Remove what is left of the run's spilled inputs."""
+        self._files.remove_tree(self.spill_folder)
+
+    def _load(self, unit_id: str) -> pa.Table | None:
+        path = self._path(unit_id)
+        try:
+            return decode(self._files.read(path), path, schema=UNIT)
+        except FileNotFoundError:
+            return None
+        except StoreDamagedError as error:
+            _log.warning("a damaged unit is removed and written anew: %s", error)
+            self._files.remove(path)
+            return None
+
+    def _path(self, unit_id: str) -> Path:
+        return inside(self.folder, _UNITS, unit_id + PARQUET)
+
+
+def _check(unit_id: str, found: Counter[Key], expected: Counter[Key]) -> None:
+    if found == expected and expected.total() == len(expected):
+        return
+    raise AccountingError(
+        f"unit {unit_id} has {expected.total()} tasks and {found.total()} outcomes: "
+        f"{(expected - found).total()} keys are missing, {(found - expected).total()} are too "
+        f"many, {expected.total() - len(expected)} tasks share a key; nothing of it is journalled"
+    )

@@ -1,0 +1,62 @@
+"""Merge the live rows of one bucket with what a run brings: one live row a key.
+
+Pure: tables in, tables out. Rows are sorted by key, so that a table does not depend on the order
+in which its units were written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from personalm.errors import AccountingError
+from personalm.store.schema import KEY, TABLES, keys_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from personalm.records import Key
+
+
+def merge(
+    live: Mapping[str, pa.Table],
+    brought: Mapping[str, pa.Table],
+    *,
+    withdrawn: Collection[str] = (),
+) -> dict[str, pa.Table]:
+    """Return the tables that change, with all their rows.
+
+    A key that is brought replaces all of its live rows; the live rows of withdrawn users go.
+    Raises AccountingError where a key would have two live rows.
+    """
+    decided = {key for name in ("results", "rejections") for key in keys_of(brought[name])}
+    kept = {name: _without(live[name], decided, withdrawn) for name in TABLES}
+    merged = {name: _sort(pa.concat_tables([kept[name], brought[name]])) for name in TABLES}
+    _check_once(merged)
+    return {
+        name: merged[name]
+        for name in TABLES
+        if brought[name].num_rows or kept[name].num_rows != live[name].num_rows
+    }
+
+
+def _without(table: pa.Table, decided: Collection[Key], withdrawn: Collection[str]) -> pa.Table:
+    mask = [key not in decided and key.user_id not in withdrawn for key in keys_of(table)]
+    return table if all(mask) else table.filter(pa.array(mask, pa.bool_()))
+
+
+def _sort(table: pa.Table) -> pa.Table:
+    names = [*KEY, "number"] if "number" in table.column_names else list(KEY)
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names])
+    return table.take(order)
+
+
+def _check_once(merged: Mapping[str, pa.Table]) -> None:
+    keys = [key for name in ("results", "rejections") for key in keys_of(merged[name])]
+    if len(set(keys)) != len(keys):
+        raise AccountingError(
+            f"{len(keys) - len(set(keys))} of {len(keys)} rows of a bucket would be live twice; "
+            "nothing is published"
+        )

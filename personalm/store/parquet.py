@@ -1,0 +1,54 @@
+"""Tables as the bytes of one Parquet file, and back, with every page checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from personalm.errors import StoreDamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def encode(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file: plain types, no metadata of pandas or Arrow."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", store_schema=False, write_page_checksum=True)
+    return sink.getvalue().to_pybytes()
+
+
+def decode(
+    data: bytes, path: Path, *, schema: pa.Schema, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Return the table, or some columns, of a file's bytes; `path` names it in messages.
+
+    Raises StoreDamagedError for bytes that are no such table.
+    """
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        found = file.schema_arrow
+        # One thread: a table is one bucket, and the process may have been forked.
+        table = file.read(columns=list(columns) if columns else None, use_threads=False)
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise StoreDamagedError(f"{path} is no whole Parquet file: {_first_line(error)}") from None
+    if not found.equals(schema):
+        raise StoreDamagedError(f"{path} has other columns than this version writes")
+    return table
+
+
+def count_rows(data: bytes, path: Path) -> int:
+    """Return the number of rows that a file's footer names. Raises StoreDamagedError."""
+    try:
+        return pq.read_metadata(pa.BufferReader(data)).num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise StoreDamagedError(f"{path} is no whole Parquet file: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,115 @@
+"""Reading an output folder: the live rows of a table, and the state of the whole.
+
+Readers take no lock. They start at the newest snapshot record and see that snapshot whole.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from personalm.errors import StoreDamagedError, StoreError
+from personalm.store.bucket_files import BucketFiles
+from personalm.store.files import LocalFiles
+from personalm.store.journal import Journal
+from personalm.store.layout import Layout
+from personalm.store.schema import TABLES
+from personalm.store.snapshots import Records, Snapshot
+from personalm.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_table(path: str | Path, table: str = "results") -> pa.Table:
+    """Return the live rows of `results`, `candidates` or `rejections`, by bucket and key.
+
+    Raises StoreError where nothing is published yet, and StoreDamagedError where a file is
+    missing or differs from its record.
+    """
+    if table not in TABLES:
+        raise StoreError(f"{table!r} is no table; there are {', '.join(TABLES)}")
+    layout, files = require_output(path)
+    records = Records(files, layout)
+    bucket_files = BucketFiles(files, layout)
+    snapshot = _require_snapshot(records, layout)
+    while True:
+        try:
+            parts = [bucket_files.read(file) for file in snapshot.files_of(table)]
+        except StoreDamagedError:
+            newer = _require_snapshot(records, layout)
+            if newer.number == snapshot.number:
+                raise
+            # So many snapshots were committed meanwhile that this one is no longer kept.
+            snapshot = newer
+        else:
+            return pa.concat_tables([TABLES[table].empty_table(), *parts]).combine_chunks()
+
+
+def status(path: str | Path) -> dict[str, Any]:
+    """Return the state of an output folder, ready for JSON.
+
+    `snapshot` has its number, time and live rows, `run` the counts of the last run, `unfinished`
+    the run that would be resumed, with its units and rows; each of them may be `None`.
+    """
+    layout, files = require_output(path)
+    snapshot = Records(files, layout).newest()
+    return {
+        "snapshot": snapshot
+        and {
+            "number": snapshot.number,
+            **snapshot.num_rows,
+            "created_at": snapshot.created_at.isoformat(),
+        },
+        "run": _last_counts(files, layout),
+        "unfinished": _unfinished(files, layout, snapshot),
+    }
+
+
+def require_output(path: str | Path) -> tuple[Layout, LocalFiles]:
+    """Return what is needed to read an output folder. Raises StoreError where it is none."""
+    if Store.find(path) is None:
+        raise StoreError(
+            f"{path} is no output folder of personalm",
+            remedy="Name the folder that `personalm run` writes to.",
+        )
+    return Layout.at(path), LocalFiles()
+
+
+def _require_snapshot(records: Records, layout: Layout) -> Snapshot:
+    snapshot = records.newest()
+    if snapshot is None:
+        raise StoreError(
+            f"nothing is published in {layout.root} yet", remedy="Let a `personalm run` finish."
+        )
+    return snapshot
+
+
+def _last_counts(files: LocalFiles, layout: Layout) -> dict[str, Any] | None:
+    try:
+        counts = json.loads(files.read(layout.last_run))["counts"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise StoreDamagedError(f"{layout.last_run} is damaged") from None
+    return dict(counts)
+
+
+def _unfinished(
+    files: LocalFiles, layout: Layout, snapshot: Snapshot | None
+) -> dict[str, Any] | None:
+    try:
+        names = files.names(layout.runs)
+    except StoreError:
+        # The journal is private: whoever does not own it sees no unfinished run.
+        return None
+    for name in reversed(names):
+        if snapshot and name == snapshot.run_id:
+            continue
+        with suppress(StoreDamagedError):
+            journal = Journal.attach(layout.runs / name, files)
+            return {"run_id": name, "units": len(journal.unit_ids), "rows": journal.num_rows}
+    return None

@@ -1,0 +1,265 @@
+"""Store: one output folder, from the driver's side.
+
+A driver locks it, starts or resumes a run, and publishes what the run's journal holds. Workers
+open it too, to see what is live, and write to the journal alone. Only data that a snapshot record
+names exists for a reader, so the creation of the next record is the commit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.store.bucket_files import BucketFiles
+from personalm.store.files import LocalFiles
+from personalm.store.journal import Journal
+from personalm.store.layout import FORMAT, Layout
+from personalm.store.publication import Publication
+from personalm.store.schema import KEY, SCHEMA_VERSION, keys_of
+from personalm.store.snapshots import Records, Snapshot
+from personalm.store.tidying import tidy
+from personalm.store.views import is_shown, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from personalm.records import Counts, Key
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """An output folder. `num_buckets` is fixed when it is made."""
+
+    def __init__(self, layout: Layout, *, num_buckets: int, files: LocalFiles) -> None:
+        self.num_buckets = num_buckets
+        self._layout = layout
+        self._files = files
+        self._records = Records(files, layout)
+        self._bucket_files = BucketFiles(files, layout)
+        self._is_locked = False
+
+    @classmethod
+    def open(cls, path: str | Path, *, buckets: int, files: LocalFiles | None = None) -> Store:
+        """Open an output folder, or make it with so many buckets.
+
+        A folder that exists keeps its number of buckets. Raises StoreError where a newer version
+        has written it.
+        """
+        files = files or LocalFiles()
+        layout = Layout.at(path)
+        num_buckets = _read_identity(files, layout)
+        if num_buckets is None:
+            files.make_folder(layout.root)
+            num_buckets = _create_identity(files, layout, buckets)
+        return cls(layout, num_buckets=num_buckets, files=files)
+
+    @classmethod
+    def find(cls, path: str | Path, files: LocalFiles | None = None) -> Store | None:
+        """Open an output folder to read it, `None` where there is none. Nothing is written."""
+        files = files or LocalFiles()
+        layout = Layout.at(path)
+        num_buckets = _read_identity(files, layout)
+        if num_buckets is None:
+            return None
+        return cls(layout, num_buckets=num_buckets, files=files)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest snapshot, `None` before the first."""
+        return self._records.newest()
+
+    def live(self, bucket: int) -> dict[Key, str]:
+        """Return the fingerprint of each live result and rejection of a bucket."""
+        snapshot = self.snapshot
+        fingerprints: dict[Key, str] = {}
+        for table in ("results", "rejections"):
+            for file in snapshot.files_of(table, bucket) if snapshot else ():
+                rows = self._bucket_files.read(file, columns=(*KEY, "fingerprint"))
+                found = map(str, rows["fingerprint"].to_pylist())
+                fingerprints.update(zip(keys_of(rows), found, strict=True))
+        return fingerprints
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one run. Raises StoreLockedError at once where another run does."""
+        note = f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        with self._files.lock(self._layout.lock, note):
+            self._is_locked = True
+            try:
+                yield
+            finally:
+                self._is_locked = False
+
+    def start_run(self, fingerprint: str) -> Journal:
+        """Resume the unfinished run of this fingerprint, or begin one; others are deleted.
+
+        Whatever an earlier run left undone after its commit is done first.
+        """
+        self._require_lock()
+        self._show()
+        tidy(self._files, self._layout, self._records)
+        journal = self._resume(fingerprint)
+        if journal is None:
+            run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+            self._files.make_folder(self._layout.runs, private=True)
+            folder = self._layout.run(run_id)
+            return Journal.begin(folder, fingerprint=fingerprint, files=self._files)
+        journal.delete_spill()
+        return journal
+
+    def publish(
+        self,
+        journal: Journal,
+        *,
+        units: Mapping[int, Sequence[str]],
+        withdrawn: Mapping[int, frozenset[str]],
+        counts: Counts,
+    ) -> Snapshot | None:
+        """Commit what a run brings as the next snapshot; `None` where nothing changed.
+
+        `units` are the units of this run's plan by bucket; others in the journal are ignored.
+        `withdrawn` are users by bucket whose live rows go. A run that is published already gives
+        back its snapshot. Raises AccountingError where requests and outcomes do not add up, and
+        StoreError where another publisher was first; then nothing is published.
+        """
+        self._require_lock()
+        snapshot = self._records.by_run().get(journal.run_id)
+        if snapshot is None:
+            snapshot = self._commit(journal, units, withdrawn, counts)
+        self._show()
+        self.record_run(
+            {
+                "run_id": journal.run_id,
+                "finished_at": datetime.now(UTC).isoformat(),
+                "snapshot": snapshot and snapshot.number,
+                "counts": asdict(counts),
+            }
+        )
+        tidy(self._files, self._layout, self._records, ended=journal.folder)
+        return snapshot
+
+    def record_run(self, summary: Mapping[str, object]) -> None:
+        """Keep the summary of the last run: `run_id`, `snapshot`, `counts` and what else there is.
+
+        `publish` does it for every run that gets that far.
+        """
+        self._files.replace(self._layout.last_run, json.dumps(dict(summary), indent=1).encode())
+
+    def _commit(
+        self,
+        journal: Journal,
+        units: Mapping[int, Sequence[str]],
+        withdrawn: Mapping[int, frozenset[str]],
+        counts: Counts,
+    ) -> Snapshot | None:
+        """Write the bucket files that change, check the accounts, and create the record."""
+        if not counts.is_balanced:
+            raise AccountingError(f"requests and outcomes do not add up: {counts}")
+        base = self.snapshot
+        publication = Publication(
+            base=base, journal=journal, bucket_files=self._bucket_files, buckets=self.num_buckets
+        )
+        for bucket in sorted({*units, *withdrawn}):
+            publication.add(
+                bucket,
+                units=units.get(bucket, ()),
+                withdrawn=withdrawn.get(bucket, frozenset()),
+            )
+        publication.check(counts)
+        # The first snapshot is made even without a row: readers find the tables, empty.
+        if base and not publication.has_changes:
+            return None
+        snapshot = Snapshot(
+            number=base.number + 1 if base else 1,
+            parent=base.number if base else None,
+            run_id=journal.run_id,
+            created_at=datetime.now(UTC),
+            fingerprint=journal.fingerprint,
+            files=publication.files,
+            counts=counts,
+        )
+        self._files.make_folder(self._layout.snapshots)
+        self._records.create(snapshot)
+        return snapshot
+
+    def _resume(self, fingerprint: str) -> Journal | None:
+        """Return the newest unfinished run of this fingerprint; delete all other runs."""
+        published = self._records.by_run()
+        resumed: Journal | None = None
+        for name in reversed(self._files.names(self._layout.runs)):
+            folder = self._layout.runs / name
+            try:
+                journal = Journal.attach(folder, self._files)
+            except StoreDamagedError:
+                reason = "it holds no run"
+            else:
+                if journal.run_id in published:
+                    reason = "it is published"
+                elif journal.fingerprint != fingerprint:
+                    reason = "the model, a template or a setting is another now"
+                elif resumed:
+                    reason = "a newer one is resumed"
+                else:
+                    resumed = journal
+                    continue
+            _log.info("the folder of run %s is deleted: %s", name, reason)
+            self._files.remove_tree(folder)
+        if resumed:
+            _log.info("run %s goes on: %d units", resumed.run_id, len(resumed.unit_ids))
+        return resumed
+
+    def _show(self) -> None:
+        """Let `latest` lead to the newest snapshot."""
+        newest = self.snapshot
+        if newest and not is_shown(self._files, self._layout, newest):
+            show(self._files, self._layout, newest)
+
+    def _require_lock(self) -> None:
+        if not self._is_locked:
+            raise StoreError(
+                f"{self._layout.root} is not locked by this run",
+                remedy="Start and publish a run within `with store.lock():`.",
+            )
+
+
+def _read_identity(files: LocalFiles, layout: Layout) -> int | None:
+    """Return the number of buckets of an output folder, `None` where there is none yet."""
+    try:
+        data = files.read(layout.identity)
+    except FileNotFoundError:
+        return None
+    if not data:
+        return None
+    try:
+        identity = json.loads(data)
+        newest = max(identity["format"] - FORMAT, identity["schema"] - SCHEMA_VERSION)
+        num_buckets = int(identity["buckets"])
+    except (ValueError, KeyError, TypeError):
+        raise StoreDamagedError(f"{layout.identity} is damaged") from None
+    if newest > 0:
+        raise StoreError(
+            f"{layout.root} was written by a newer personalm", remedy="Update personalm to use it."
+        )
+    return num_buckets
+
+
+def _create_identity(files: LocalFiles, layout: Layout, buckets: int) -> int:
+    identity = {"format": FORMAT, "schema": SCHEMA_VERSION, "buckets": buckets}
+    data = json.dumps(identity).encode()
+    try:
+        files.create(layout.identity, data)
+    except FileExistsError:
+        found = _read_identity(files, layout)
+        if found is not None:
+            return found
+        files.replace(layout.identity, data)
+    return buckets

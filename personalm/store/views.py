@@ -1,0 +1,64 @@
+"""Views: the newest snapshots as folders of plain Parquet files, for readers that are not ours.
+
+`latest` is a link to the view of the newest snapshot. It is swapped at once, and the view before
+it stays for one more snapshot, so that a reader that resolved `latest` before the swap finds all
+its files. Files of a view are second names of the snapshot's bucket files.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from personalm.store.files import TEMPORARY
+from personalm.store.layout import PARQUET, inside
+from personalm.store.parquet import encode
+from personalm.store.schema import TABLES
+
+if TYPE_CHECKING:
+    from personalm.store.files import LocalFiles
+    from personalm.store.layout import Layout
+    from personalm.store.snapshots import Snapshot
+
+NUM_VIEWS = 2
+"""Views that are kept, the newest included."""
+
+_EMPTY = f"empty{PARQUET}"
+"""File of a table without rows: it carries the columns."""
+
+
+def show(files: LocalFiles, layout: Layout, snapshot: Snapshot) -> None:
+    """Make the view of a snapshot, or complete it, and let `latest` point to it."""
+    view = layout.view(snapshot.number)
+    for table, schema in TABLES.items():
+        folder = inside(view, table)
+        files.make_folder(folder)
+        for file in snapshot.files_of(table):
+            source = layout.data(file.path)
+            with suppress(FileExistsError):
+                files.share(source, inside(folder, source.name))
+        if not snapshot.files_of(table):
+            with suppress(FileExistsError):
+                files.create(inside(folder, _EMPTY), encode(schema.empty_table()))
+        files.sync(folder)
+    files.point(layout.latest, _target(layout, snapshot))
+
+
+def is_shown(files: LocalFiles, layout: Layout, snapshot: Snapshot) -> bool:
+    """Say whether `latest` leads to exactly the files of a snapshot."""
+    if files.target_of(layout.latest) != _target(layout, snapshot):
+        return False
+    view = layout.view(snapshot.number)
+    for table in TABLES:
+        names = {n for n in files.names(view / table) if not n.startswith(TEMPORARY)}
+        if names != _names(snapshot, table):
+            return False
+    return True
+
+
+def _names(snapshot: Snapshot, table: str) -> set[str]:
+    return {file.path.rpartition("/")[2] for file in snapshot.files_of(table)} or {_EMPTY}
+
+
+def _target(layout: Layout, snapshot: Snapshot) -> str:
+    return str(layout.view(snapshot.number).relative_to(layout.root))

@@ -1,0 +1,108 @@
+"""Exports: Parquet as it is, CSV that no spreadsheet takes for formulas."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from personalm.errors import StoreError
+from personalm.store.export import encode_csv, export
+from personalm.store.reading import read_table
+from personalm.store.schema import RESULTS, TABLES, split_unit, to_unit
+from tests.store.strategies import texts
+from tests.store.world import key_of, outcome_of, run, wanted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from personalm.records import Outcome
+
+USERS = ("ada", "bo", "cy", "dee", "eve", "fox", "gil")
+NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+def with_text(text: str) -> Outcome:
+    """Return a result with a text of one's choice."""
+    outcome = next(o for o in (outcome_of(key_of(user), "v") for user in USERS) if o.result)
+    assert outcome.result is not None
+    return replace(outcome, result=replace(outcome.result, text=text, style_score=-0.5))
+
+
+def cells_of(*given_texts: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file as a reader of RFC 4180 gets them."""
+    unit = to_unit([with_text(t) for t in given_texts], run_id="r", generated_at=NOW)
+    text = encode_csv(split_unit(unit)["results"]).decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".CSV"])
+def test_every_live_row_is_exported(output: Path, tmp_path: Path, table: str, suffix: str) -> None:
+    """Into one file, with its columns."""
+    run(output, wanted(*USERS))
+    rows = read_table(output, table)
+    target = tmp_path / f"texts{suffix}"
+
+    assert export(output, target, table=table) == rows.num_rows
+    if suffix == ".parquet":
+        assert pq.ParquetFile(target).read() == rows
+    else:
+        found = list(csv.reader(target.open(newline="", encoding="utf-8")))
+        assert found[0] == rows.column_names
+        assert len(found) == rows.num_rows + 1
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_a_file_is_only_replaced_when_asked(output: Path, tmp_path: Path) -> None:
+    """Without force it is left as it is."""
+    run(output, wanted(*USERS))
+    target = tmp_path / "texts.csv"
+    target.write_text("mine")
+    with pytest.raises(StoreError, match="exists"):
+        export(output, target)
+    assert target.read_text() == "mine"
+    export(output, target, force=True)
+
+    assert target.read_text().startswith("user_id,kind")
+
+
+def test_other_formats_and_folders_are_refused(output: Path, tmp_path: Path) -> None:
+    """By name, before anything is read or written."""
+    run(output, wanted(*USERS))
+    for name in ("texts.xlsx", "texts"):
+        with pytest.raises(StoreError, match=r"\.parquet or \.csv"):
+            export(output, tmp_path / name)
+    with pytest.raises(StoreError, match="cannot be written"):
+        export(output, tmp_path / "absent" / "texts.csv")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\0"])
+def test_no_text_starts_a_formula(start: str) -> None:
+    """An apostrophe goes before it; numbers stay numbers."""
+    text = start + 'HYPERLINK("http://x","y")'
+    (row,) = cells_of(text)
+
+    assert row["text"] == "'" + text
+    assert row["style_score"] == "-0.5"
+    assert row["adapter"] == ""
+    assert row["generated_at"] == "2026-02-03T04:05:06+00:00"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(texts, min_size=1, max_size=3))
+def test_texts_survive_csv(given_texts: list[str]) -> None:
+    """Quotes, commas, line ends and NUL come back as they were, behind the apostrophe."""
+    rows = cells_of(*given_texts)
+
+    assert [row["text"].removeprefix("'") for row in rows] == [
+        text.removeprefix("'") for text in given_texts
+    ]
+    assert all(list(row) == RESULTS.names for row in rows)
