@@ -1,0 +1,77 @@
+"""The items table: every item of the catalogue, in the order of the files."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from personalm.errors import InputError
+from personalm.inputs.contract import FACTS, ITEMS
+from personalm.inputs.facts import decode_facts
+from personalm.inputs.report import InputReport, Tally, make_report
+from personalm.inputs.tables import InputTable
+from personalm.records import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from personalm.inputs.columns import Batch
+    from personalm.settings import Inputs
+
+_log = logging.getLogger(__name__)
+
+
+def read_items(inputs: Inputs) -> tuple[Item, ...]:
+    """Return the items, none where there is no table; what was dropped is logged.
+
+    Raises InputError for an id that two rows have.
+    """
+    items, report = load_items(inputs)
+    for finding in report.findings:
+        _log.warning("%s.%s: %d %s", finding.table, finding.column, finding.count, finding.what)
+    return items
+
+
+def load_items(inputs: Inputs) -> tuple[tuple[Item, ...], InputReport]:
+    """Return the items, and what was found while they were read."""
+    table = InputTable.find(inputs, ITEMS)
+    if table is None:
+        return (), InputReport()
+    tally = Tally(ITEMS.table)
+    items: dict[str, Item] = {}
+    rows: dict[str, tuple[str, int]] = {}
+    for batch in table.batches(tally):
+        for number, item in _items_of(batch, tally):
+            if item.item_id in rows:
+                file, row = rows[item.item_id]
+                raise InputError(
+                    f"the same item_id is there twice: also in row {row} of {file}",
+                    file=batch.file,
+                    column="item_id",
+                    row=number,
+                    remedy="Take one of the rows out.",
+                )
+            rows[item.item_id] = (batch.file, number)
+            items[item.item_id] = item
+    return tuple(items.values()), make_report([tally])
+
+
+def _items_of(batch: Batch, tally: Tally) -> Iterator[tuple[int, Item]]:
+    columns = (batch.rows.column(name).to_pylist() for name in (*ITEMS.columns, FACTS))
+    for number, item_id, title, description, facts in zip(
+        batch.numbers.to_pylist(), *columns, strict=True
+    ):
+        if item_id is None:
+            tally.count("item_id", "rows dropped: they name no item")
+        elif title is None:
+            tally.count("title", "rows dropped: they have no title")
+        else:
+            yield (
+                number,
+                Item(
+                    item_id=item_id,
+                    title=title,
+                    description=description,
+                    facts=decode_facts(facts),
+                ),
+            )

@@ -1,0 +1,90 @@
+"""Looking one user up: the same records as a spill gives, without reading all of the inputs.
+
+Row groups that cannot hold the user are left alone, by the statistics of the files' footers; of
+the others the ids are read first, and the rest only where the user is in them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from personalm.inputs.columns import Where
+from personalm.inputs.contract import INTERACTIONS, PROFILES, REQUESTS, Contract
+from personalm.inputs.ids import canonical_id
+from personalm.inputs.report import Tally
+from personalm.inputs.requests import SCHEMA as REQUEST_ROWS
+from personalm.inputs.requests import RequestRows
+from personalm.inputs.settling import (
+    settle_interactions,
+    settle_profiles,
+    settle_requests,
+    with_user,
+)
+from personalm.inputs.tables import InputTable
+from personalm.inputs.users import UserRows
+
+if TYPE_CHECKING:
+    from personalm.records import UserInputs
+    from personalm.settings import Inputs
+
+
+def find_user(inputs: Inputs, user_id: object) -> UserInputs | None:
+    """Return what the tables hold of a user, None where no table does.
+
+    `user_id` is text, a whole number or a UUID. Raises InputError for an id of another type, and
+    for inputs that do not follow the data contract.
+    """
+    wanted = canonical_id(user_id)
+    requests = _find_requests(inputs, wanted)
+    voices = _named(requests, "voice_id") - {wanted}
+    threads = _named(requests, "thread_id")
+    people = voices | {wanted}
+    profiles = _find(inputs, PROFILES, {"user_id": people})
+    interactions = _find(inputs, INTERACTIONS, {"user_id": people, "thread_id": threads})
+    is_turn = pc.and_(_is_in(interactions, "thread_id", threads), pc.is_valid(interactions["text"]))
+    rows = UserRows(
+        profiles=settle_profiles(_of(profiles, {wanted}))[0],
+        interactions=settle_interactions(_of(interactions, {wanted}))[0],
+        requests=requests,
+        voice_profiles=settle_profiles(_of(profiles, voices))[0],
+        voice_interactions=settle_interactions(_of(interactions, voices))[0],
+        turns=interactions.filter(is_turn),
+    )
+    return next(rows.users(), None)
+
+
+def _find_requests(inputs: Inputs, user_id: str) -> pa.Table:
+    table = InputTable.find(inputs, REQUESTS)
+    if table is None:
+        return REQUEST_ROWS.empty_table()
+    where = Where(ids={"user_id": frozenset({user_id})})
+    rows = RequestRows()
+    found = [rows.complete(batch) for batch in table.batches(Tally(REQUESTS.table), where=where)]
+    requests = settle_requests(pa.Table.from_batches(found, schema=REQUEST_ROWS))
+    rows.refuse_twice(requests)
+    return requests
+
+
+def _find(inputs: Inputs, contract: Contract, ids: dict[str, set[str]]) -> pa.Table:
+    table = InputTable.find(inputs, contract)
+    if table is None:
+        return contract.schema.empty_table()
+    tally = Tally(contract.table)
+    where = Where(ids={name: frozenset(values) for name, values in ids.items() if values})
+    found = [with_user(batch.rows, tally) for batch in table.batches(tally, where=where)]
+    return pa.Table.from_batches(found, schema=contract.schema)
+
+
+def _named(requests: pa.Table, column: str) -> set[str]:
+    return {each for each in requests[column].to_pylist() if each is not None}
+
+
+def _of(rows: pa.Table, users: set[str]) -> pa.Table:
+    return rows.filter(_is_in(rows, "user_id", users))
+
+
+def _is_in(rows: pa.Table, column: str, ids: set[str]) -> pa.ChunkedArray[pa.BooleanScalar]:
+    return pc.is_in(rows[column], pa.array(sorted(ids), pa.string()))

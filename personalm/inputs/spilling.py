@@ -1,0 +1,164 @@
+"""The work of a spill: read requests first, then profiles and interactions, then settle buckets.
+
+Requests come first, because they say which voices and threads which bucket needs a copy of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from personalm.errors import InputError
+from personalm.hashing import bucket_of
+from personalm.inputs.buckets import Buckets
+from personalm.inputs.contract import INTERACTIONS, ITEMS, PROFILES, REQUESTS, Contract
+from personalm.inputs.report import InputReport, Tally, make_report
+from personalm.inputs.requests import SCHEMA as REQUEST_ROWS
+from personalm.inputs.requests import RequestRows
+from personalm.inputs.routes import Routes
+from personalm.inputs.settling import (
+    settle_interactions,
+    settle_profiles,
+    settle_requests,
+    with_user,
+)
+from personalm.inputs.tables import InputTable
+from personalm.inputs.texts import count_true
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from personalm.inputs.columns import Batch
+    from personalm.settings import Inputs
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "profiles": PROFILES.schema,
+    "interactions": INTERACTIONS.schema,
+    "requests": REQUEST_ROWS,
+    "voice_profiles": PROFILES.schema,
+    "voice_interactions": INTERACTIONS.schema,
+    "turns": INTERACTIONS.schema,
+}
+"""What a spill holds in buckets."""
+
+_OLDER = (settle_profiles, "user_id", "rows dropped: the user has a newer profile")
+_COPIES = (settle_interactions, "text_id", "rows dropped: the very same row is there already")
+_SETTLERS = {
+    "profiles": _OLDER,
+    "interactions": _COPIES,
+    "voice_profiles": _OLDER,
+    "voice_interactions": _COPIES,
+}
+
+
+class Spilling:
+    """One spill while it is written."""
+
+    def __init__(
+        self, inputs: Inputs, folder: Path, *, num_buckets: int, on_rows: Callable[[int], None]
+    ) -> None:
+        """Open every table and look at every file, items included, before any work.
+
+        Raises InputError for files and columns that do not fit.
+        """
+        self.has_requests = bool(inputs.requests)
+        self._tables = {
+            c.table: InputTable.find(inputs, c) for c in (REQUESTS, PROFILES, INTERACTIONS)
+        }
+        InputTable.find(inputs, ITEMS)
+        if not any(self._tables.values()):
+            raise InputError(
+                "the settings name no profiles, interactions or requests",
+                remedy='Name at least one, for example inputs.interactions = "FOLDER/*.parquet".',
+            )
+        self._num_buckets = num_buckets
+        self._on_rows = on_rows
+        self._buckets = {name: Buckets(folder / name, s) for name, s in SCHEMAS.items()}
+        self._tallies = {table: Tally(table) for table in ("profiles", "interactions", "requests")}
+        self._voices = Routes(num_buckets)
+        self._threads = Routes(num_buckets)
+        self._requests = RequestRows()
+
+    def write(self) -> tuple[InputReport, tuple[int, ...]]:
+        """Read every table once; return the report, and the number of requests of each bucket."""
+        for buckets in self._buckets.values():
+            buckets.create()
+        self._spill_requests()
+        self._spill(PROFILES)
+        self._spill(INTERACTIONS)
+        for buckets in self._buckets.values():
+            buckets.flush()
+        num_requests = tuple(self._settle(bucket) for bucket in range(self._num_buckets))
+        return make_report(t for t in self._tallies.values() if self._tables[t.table]), num_requests
+
+    def _read(self, contract: Contract) -> Iterator[Batch]:
+        table = self._tables[contract.table]
+        if table is None:
+            return
+        for batch in table.batches(self._tallies[contract.table]):
+            self._on_rows(len(batch.rows))
+            yield batch
+
+    def _spill_requests(self) -> None:
+        for batch in self._read(REQUESTS):
+            rows = self._requests.complete(batch)
+            targets = self._targets(rows)
+            self._buckets["requests"].add(rows, targets)
+            self._voices.add(_others(rows), targets)
+            self._threads.add(rows.column("thread_id"), targets)
+        self._voices.close()
+        self._threads.close()
+
+    def _spill(self, contract: Contract) -> None:
+        """Lay the rows of users into buckets, and copies where they are needed."""
+        for batch in self._read(contract):
+            rows = with_user(batch.rows, self._tallies[contract.table])
+            self._buckets[contract.table].add(rows, self._targets(rows))
+            self._copy(rows, "user_id", self._voices, f"voice_{contract.table}")
+            if contract is INTERACTIONS:
+                self._count_empty(rows)
+                turns = rows.filter(pc.is_valid(rows.column("text")))
+                self._copy(turns, "thread_id", self._threads, "turns")
+
+    def _copy(self, rows: pa.RecordBatch, column: str, routes: Routes, name: str) -> None:
+        for chosen, targets in routes.copies(rows.column(column)):
+            self._buckets[name].add(rows.take(pa.array(chosen)), targets)
+
+    def _count_empty(self, rows: pa.RecordBatch) -> None:
+        """Count rows that say nothing; they are kept, so that their users are served."""
+        empty = pc.and_(pc.is_null(rows.column("text")), pc.is_null(rows.column("item_id")))
+        self._tallies["interactions"].count(
+            "text", "rows have neither a text nor an item", count_true(empty)
+        )
+
+    def _targets(self, rows: pa.RecordBatch) -> NDArray[np.int64]:
+        """Return the bucket of each row; each distinct user is hashed once."""
+        coded = rows.column("user_id").dictionary_encode()
+        ids = coded.dictionary.to_pylist()
+        buckets = np.array([bucket_of(each, self._num_buckets) for each in ids], np.int64)
+        targets: NDArray[np.int64] = buckets[coded.indices.to_numpy()]
+        return targets
+
+    def _settle(self, bucket: int) -> int:
+        """Sort a bucket, take out what is there twice, and return its number of requests."""
+        for name, (settle, column, why) in _SETTLERS.items():
+            kept, num_dropped = settle(self._buckets[name].read(bucket))
+            self._buckets[name].replace(bucket, kept)
+            if name in self._tallies:
+                self._tallies[name].count(column, why, num_dropped)
+        requests = settle_requests(self._buckets["requests"].read(bucket))
+        self._requests.refuse_twice(requests)
+        self._buckets["requests"].replace(bucket, requests)
+        return len(requests)
+
+
+def _others(requests: pa.RecordBatch) -> pa.Array[Any]:
+    """Return the voices that are not the user's own."""
+    voices, users = requests.column("voice_id"), requests.column("user_id")
+    return pc.if_else(pc.equal(voices, users), pa.scalar(None, pa.string()), voices)
