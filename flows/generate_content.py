@@ -9,6 +9,7 @@ give back counts; the truth is the store, not Prefect's state. Run it without a 
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 from cyclopts import App
@@ -22,8 +23,11 @@ from personalm.progress import LineProgress, make_progress
 from personalm.records import Counts
 from personalm.settings import load_settings
 
-
-app = App(name="python -m flows.generate_content", result_action="return_value")
+app = App(
+    name="python -m flows.generate_content",
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
 
 
 @task(
@@ -63,7 +67,7 @@ def cut_shards(buckets: tuple[int, ...], num_shards: int) -> tuple[tuple[int, ..
     """Cut buckets into ranges of nearly equal length, none of them empty."""
     num_shards = min(num_shards, len(buckets))
     bounds = [len(buckets) * i // num_shards for i in range(num_shards + 1)] if num_shards else []
-    return tuple(buckets[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+    return tuple(buckets[a:b] for a, b in pairwise(bounds))
 
 
 def read_report(row: dict[str, object]) -> BucketReport:

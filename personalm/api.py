@@ -98,7 +98,7 @@ class Generations(Sequence[Generation]):
         return iter(self.items)
 
     def _repr_html_(self) -> str:
-        return "".join(generation._repr_html_() for generation in self.items)  # noqa: SLF001 - own
+        return "".join(generation._repr_html_() for generation in self.items)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row a text."""

@@ -40,6 +40,7 @@ app = App(
         "Try `personalm demo` first."
     ),
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -59,7 +60,6 @@ def run(
     An interrupted run is resumed by the same command: it writes only what is missing.
 
     Examples:
-
     - `personalm run --config personalm.toml --output OUT`
     - `personalm run --config examples/irc.toml --limit 200 --output OUT`
     - `personalm run --dry-run` (how many texts would be written)
@@ -148,7 +148,6 @@ def generate(
     """Write one text for one user and print it.
 
     Examples:
-
     - `personalm generate u-maren`
     - `personalm generate u-maren --kind post --subject "a leaking tap" --candidates`
 

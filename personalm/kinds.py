@@ -41,7 +41,13 @@ class FrontMatter(BaseModel):
     top_k: int = Field(default=50, ge=0)
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)
     repetition_penalty: float = Field(default=1.0, gt=0.0, le=5.0)
+    no_repeat_ngram: int = Field(default=0, ge=0)
     min_words: int = Field(default=3, ge=1)
+    min_shared_words: int = Field(default=1, ge=0)
+    """Words of meaning that a text must share with its instructions, or with its subject where
+    it has none; fewer where they hold fewer."""
+    likeliest_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Of the candidates that pass the gates, the share that the model finds likeliest competes."""
     voice_kinds: tuple[str, ...] = ()
     """Kinds of interactions that show the style; all where it is empty or none of them occur."""
 

@@ -144,7 +144,6 @@ class Run:
             self._journal.write(unit_id, plan.rejected, expected=keys)
         return (unit_id,)
 
-
     def publish(self, reports: Sequence[BucketReport]) -> Summary:
         """Check that requests in and outcomes out add up, and commit them as one snapshot."""
         counts = sum((report.counts for report in reports), Counts())

@@ -65,4 +65,3 @@ def _print_outcome(outcome: Outcome) -> None:
         print(f"=> {result.text}")
     if rejection:
         print(f"=> rejected: {rejection.reason}: {rejection.message}")
-

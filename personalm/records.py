@@ -135,6 +135,8 @@ class Sampling:
     """How tokens are drawn for one prompt.
 
     `top_k = 0` and `top_p = 1.0` switch their filters off; `temperature = 0` is greedy.
+    `repetition_penalty` (1.0: off) and `no_repeat_ngram` (0: off; n: no n tokens in a row twice)
+    look at the new text alone: the words of the prompt are what it is to be about.
     """
 
     max_new_tokens: int
@@ -142,6 +144,7 @@ class Sampling:
     top_k: int = 50
     top_p: float = 0.95
     repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
     stop: tuple[str, ...] = ()
 
 
@@ -179,11 +182,16 @@ FinishReason: TypeAlias = Literal["stop", "end", "length", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One continuation as the engine drew it: the stop string and what follows it is cut off."""
+    """One continuation as the engine drew it: the stop string and what follows it is cut off.
+
+    `mean_logprob` is the mean natural logarithm of the probability that the model gave to each
+    token, before any setting of sampling; `None` where the engine does not say.
+    """
 
     text: str
     num_tokens: int
     finish: FinishReason
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +239,7 @@ class Reason(StrEnum):
     UNKNOWN_ITEM = "unknown_item"
     UNKNOWN_VOICE = "unknown_voice"
     MISSING_INPUT = "missing_input"
+    OPTED_OUT = "opted_out"
     NO_SUBJECT = "no_subject"
     LANGUAGE_NOT_SUPPORTED = "language_not_supported"
     RENDER_FAILED = "render_failed"

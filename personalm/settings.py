@@ -101,6 +101,7 @@ class Generation(_Section):
     top_k: int | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     repetition_penalty: float | None = Field(default=None, gt=0.0, le=5.0)
+    no_repeat_ngram: int | None = Field(default=None, ge=0)
     max_new_tokens: int | None = Field(default=None, ge=1)
     max_draws: int = Field(default=3, ge=1, le=10)
     """Draws of a request in all, the first one counted, before it is rejected."""
@@ -124,6 +125,9 @@ class Selection(_Section):
     """A candidate that shares a longer run of words with the history is a copy."""
     max_echoed_words: int = Field(default=8, ge=2)
     """A candidate that shares a longer run of words with the prompt's own wording is an echo."""
+    min_grounded_share: float = Field(default=0.6, ge=0.0, le=1.0)
+    """A candidate of which a smaller share of the words with meaning stands in what the request
+    gave, or is common, is made up."""
     min_style_texts: int = Field(default=2, ge=1)
     """With fewer own texts there is no style to compare with: the score abstains."""
 

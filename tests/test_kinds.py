@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from personalm.errors import TemplateError
 from personalm.kinds import load_kind, load_kinds
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FRONT = '+++\nsubject = "topic"\nmax_new_tokens = 20\ngates = ["empty"]\n+++\n'
 

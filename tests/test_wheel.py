@@ -33,7 +33,9 @@ prompter = Prompter(
     kinds=kinds, prompting=Prompting(), generation=Generation(),
     tokenizer=ByteTokenizer(), max_positions=10_000, seed=0,
 )
-task = Task(request=request, profile=profile, voice=profile, tier="0", language="en", fingerprint="")
+task = Task(
+    request=request, profile=profile, voice=profile, tier="0", language="en", fingerprint=""
+)
 prompt = prompter.prompt(task, batch="b")
 assert isinstance(prompt, Prompt), prompt
 print(package)
@@ -68,8 +70,8 @@ def test_a_new_environment_renders_from_the_wheel(wheel: Path, tmp_path: Path) -
     # What the wheel needs is on this machine already: it is lent, so that no network is needed.
     site = next((folder / "lib").glob("python*/site-packages"))
     (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*install, "--force-reinstall", wheel], check=True, capture_output=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, "--force-reinstall", str(wheel)], check=True, capture_output=True)
 
     done = subprocess.run(
         [python, "-c", RENDER], cwd=tmp_path, capture_output=True, text=True, check=False

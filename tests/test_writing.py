@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,11 +27,15 @@ from personalm.selection.selector import Selector
 from personalm.settings import Generation, Prompting, Selection
 from personalm.writing import Writer, WrittenUnit
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
 GOOD = "The pond froze over in the night and the ducks walked home."
 EMPTY = "  "
 
 
 def make_task(name: str, subject: str = "the pond") -> Task:
+    """Return a task of a user with two texts."""
     profile = Profile(
         user_id=name,
         interactions=tuple(
@@ -51,6 +55,7 @@ def make_task(name: str, subject: str = "the pond") -> Task:
 
 
 def make_unit(name: str, *tasks: Task) -> Unit:
+    """Return a unit of some tasks."""
     return Unit(unit_id=name, bucket=0, tasks=tasks)
 
 
@@ -62,6 +67,7 @@ def make_writer(
     max_positions: int = 10_000,
     seen: list[Prompt] | None = None,
 ) -> Writer:
+    """Return a writer of fakes; `seen` gets every prompt that its engine pulls."""
     kinds = load_kinds()
     generation = Generation(candidates=2)
 
@@ -94,6 +100,7 @@ def make_writer(
 
 
 def outcomes_of(written: WrittenUnit) -> dict[str, str]:
+    """Return each user's text, or the reason of the rejection."""
     return {
         o.key.user_id: o.result.text if o.result else str(o.rejection and o.rejection.reason)
         for o in written.outcomes
@@ -101,6 +108,7 @@ def outcomes_of(written: WrittenUnit) -> dict[str, str]:
 
 
 def key_of(name: str) -> Key:
+    """Return the key of a user's only task."""
     return Key(user_id=name, kind="post", subject_id="s")
 
 

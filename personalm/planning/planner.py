@@ -140,7 +140,7 @@ class Planner:
         """Turn one request of a user into a task, or say why it cannot be served."""
         case = self._open(user, VoiceDigests())
         if user.profile.opt_out:
-            problem = Problem(Reason.MISSING_INPUT, "the user has opted out")
+            problem = Problem(Reason.OPTED_OUT, "the user has opted out")
             return self._reject(case, request, problem)
         return self._decide(case, request)
 

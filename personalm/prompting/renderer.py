@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from personalm.errors import TemplateError
 from personalm.prompting.context import BARE_CONTEXT, FULL_CONTEXT, MAPPING_METHODS
 from personalm.prompting.cutting import cut_text, fold_spaces
+from personalm.prompting.headline import headline_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.globals = {"range": self.globals["range"], "namespace": self.globals["namespace"]}
         self.filters["one_line"] = fold_spaces
         self.filters["clip"] = cut_text
+        self.filters["headline"] = headline_of
 
     def getattr(self, obj: object, attribute: str) -> object:
         """Take a column for a column, even where it is named like a method of mappings."""

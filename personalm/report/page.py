@@ -7,7 +7,6 @@ from a user or a model is escaped. It knows the store, not how the texts were ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,14 +16,13 @@ from personalm.records import Key
 from personalm.store.reading import read_table, status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Row: TypeAlias = dict[str, Any]
 
 
-def write_report(
-    output: Path, target: Path, *, subjects: Mapping[Key, str] | None = None
-) -> None:
+def write_report(output: Path, target: Path, *, subjects: Mapping[Key, str] | None = None) -> None:
     """Write the report of an output folder to an HTML file.
 
     `subjects` gives a readable subject for keys whose subject id is not one.

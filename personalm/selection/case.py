@@ -27,6 +27,7 @@ class Case:
     thread: tuple[str, ...] = ()
     language: str = "en"
     min_words: int = 1
+    min_shared_words: int = 1
     finish: FinishReason = "end"
 
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from personalm.errors import TemplateError
 from personalm.selection.claims import known_words, names_in, numbers_in
+from personalm.selection.commons import COMMON_WORDS
 from personalm.selection.overlap import Runs, find, run_length, runs
 from personalm.selection.repetition import is_loop
 from personalm.selection.sentences import SMILEY_AT_END
@@ -75,7 +76,7 @@ class Unfinished:
 
 
 class Copy:
-    """Refuse a text that shares a long run of words with one of the user's own texts."""
+    """Refuse a text that shares a long run of words with the user's own texts or its source."""
 
     name = "copy"
 
@@ -84,12 +85,19 @@ class Copy:
         self._runs = Runs()
 
     def refuses(self, text: str, case: Case) -> bool:
-        """Tell whether the text was taken from the history; the item's title may be quoted."""
+        """Tell whether the text was taken from elsewhere; the item's title may be quoted."""
         words = split_words(text)
-        length = run_length(words, self._limit)
-        copied = self._runs.of(case.history, length)
         title = split_words(case.item.title) if case.item else ()
-        return any(run in copied for piece in _without(title, words) for run in runs(piece, length))
+        pieces = _without(title, words)
+        length = run_length(words, self._limit)
+        # A source is to be used: a short text may keep most of its words, in no long run.
+        return self._shares(pieces, case.history, length) or self._shares(
+            pieces, case.topic_texts, self._limit + 1
+        )
+
+    def _shares(self, pieces: list[tuple[str, ...]], texts: tuple[str, ...], length: int) -> bool:
+        copied = self._runs.of(texts, length)
+        return any(run in copied for piece in pieces for run in runs(piece, length))
 
 
 class Echo:
@@ -141,14 +149,16 @@ class Loop:
 
 
 class OffSubject:
-    """Refuse a text that has no word of meaning in common with what it is to be about."""
+    """Refuse a text that has too few words of meaning in common with what it is to say."""
 
     name = "off_subject"
 
     def refuses(self, text: str, case: Case) -> bool:
-        """Tell whether the subject does not come up; a subject without such words passes all."""
-        subject = content_stems("\n".join(case.topic_texts), case.language)
-        return bool(subject) and subject.isdisjoint(content_stems(text, case.language))
+        """Tell whether the subject hardly comes up; a subject without such words passes all."""
+        asked = case.instructions or "\n".join(case.topic_texts)
+        subject = content_stems(asked, case.language)
+        num_shared = len(subject & content_stems(text, case.language))
+        return num_shared < min(case.min_shared_words, len(subject))
 
 
 class Facts:
@@ -169,6 +179,25 @@ class Facts:
         return not names_in(text) <= known_words(known)
 
 
+class Ungrounded:
+    """Refuse a text most of whose words of meaning neither the request nor common use explains.
+
+    Where it stands before `facts`, that gate need only look at names and numbers.
+    """
+
+    name = "ungrounded"
+
+    def __init__(self, min_grounded_share: float) -> None:
+        self._min_share = min_grounded_share
+
+    def refuses(self, text: str, case: Case) -> bool:
+        """Tell whether the text speaks of things that nobody mentioned."""
+        given = (*case.topic_texts, case.instructions or "", *case.thread)
+        known = content_stems("\n".join(given), case.language)
+        said = content_stems(text, case.language) - content_stems(COMMON_WORDS, case.language)
+        return bool(known) and len(said & known) < self._min_share * len(said)
+
+
 _MAKERS: dict[str, Callable[[Selection], Gate]] = {
     Empty.name: lambda _: Empty(),
     Unfinished.name: lambda _: Unfinished(),
@@ -177,6 +206,7 @@ _MAKERS: dict[str, Callable[[Selection], Gate]] = {
     Loop.name: lambda _: Loop(),
     OffSubject.name: lambda _: OffSubject(),
     Facts.name: lambda _: Facts(),
+    Ungrounded.name: lambda selection: Ungrounded(selection.min_grounded_share),
 }
 
 

@@ -7,6 +7,7 @@ texts of a call are embedded together.
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from personalm.kinds import Kind
+    from personalm.kinds import FrontMatter, Kind
     from personalm.records import Draw, Key, Profile, Sample, Task
     from personalm.selection.gates import Gate
     from personalm.settings import Selection
 
 DUPLICATE = "duplicate"
 FAILED = "failed"
-"""What drops a candidate beside the gates: the text of another one, or an error of the engine."""
+UNLIKELY = "unlikely"
+"""What drops a candidate beside the gates: the text of another one, an error of the engine, or
+others of the same request that the model finds likelier."""
 
 _MAX_HISTORY_TEXTS = 5_000
 
@@ -111,12 +114,13 @@ class Selector:
     def _gate(self, trial: Trial) -> list[Candidate]:
         """Trim all candidates of a trial and ask the gates of its kind."""
         gates = self._gates[trial.task.request.kind]
-        min_words = self._kinds[trial.task.request.kind].front.min_words
+        front = self._kinds[trial.task.request.kind].front
         history = _history(trial.task)
         candidates: list[Candidate] = []
         passed: set[str] = set()
+        logprobs: dict[int, float] = {}
         for draw in trial.draws:
-            case = _case(trial.task, draw, history, min_words)
+            case = _case(trial.task, draw, history, front)
             for sample in draw.samples:
                 trimmed = trim_to_sentence(sample.text, finish=sample.finish)
                 text = sample.text.strip() if trimmed is None else trimmed
@@ -125,6 +129,8 @@ class Selector:
                     dropped_by = DUPLICATE
                 elif dropped_by is None:
                     passed.add(text)
+                    if sample.mean_logprob is not None:
+                        logprobs[len(candidates)] = sample.mean_logprob
                 candidates.append(
                     Candidate(
                         number=len(candidates),
@@ -134,7 +140,8 @@ class Selector:
                         dropped_by=dropped_by,
                     )
                 )
-        return candidates
+        unlikely = _find_unlikely(logprobs, front.likeliest_share)
+        return [replace(c, dropped_by=UNLIKELY) if c.number in unlikely else c for c in candidates]
 
     def _voice_texts(self, task: Task) -> tuple[str, ...]:
         """Return the newest texts that show the style: those of the kinds the template names."""
@@ -214,7 +221,7 @@ def _is_same(voice: Profile, profile: Profile) -> bool:
     return voice is profile or voice.user_id == profile.user_id
 
 
-def _case(task: Task, draw: Draw, history: tuple[str, ...], min_words: int) -> Case:
+def _case(task: Task, draw: Draw, history: tuple[str, ...], front: FrontMatter) -> Case:
     return Case(
         prompt=draw.prompt.text,
         shown=draw.prompt.shown,
@@ -224,7 +231,8 @@ def _case(task: Task, draw: Draw, history: tuple[str, ...], min_words: int) -> C
         instructions=task.request.instructions,
         thread=tuple(turn.text for turn in task.thread),
         language=task.language,
-        min_words=min_words,
+        min_words=front.min_words,
+        min_shared_words=front.min_shared_words,
     )
 
 
@@ -233,6 +241,15 @@ def _refusal(text: str, sample: Sample, case: Case, gates: Sequence[Gate]) -> st
     if sample.finish == "error":
         return FAILED
     return next((gate.name for gate in gates if gate.refuses(text, case)), None)
+
+
+def _find_unlikely(logprobs: Mapping[int, float], share: float) -> frozenset[int]:
+    """Return the candidates that the model found less likely than the share that may compete.
+
+    A small model's unlikely texts are mostly nonsense. One candidate always stays.
+    """
+    ranked = sorted(logprobs, key=lambda number: (-logprobs[number], number))
+    return frozenset(ranked[max(1, math.ceil(share * len(ranked))) :])
 
 
 def _passed_texts(gated: Iterable[Sequence[Candidate]]) -> list[str]:

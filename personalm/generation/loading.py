@@ -1,0 +1,185 @@
+"""Loading a language model: the only place that turns a folder into a network.
+
+Nothing of the folder is run: safetensors, standard architectures, no remote code. transformers
+keeps silent meanwhile, for it would write to the user's terminal.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as noise
+
+from personalm.errors import ModelError
+from personalm.generation.guards import check_folder, read_json
+from personalm.generation.models import find_folder, inspect_model
+from personalm.generation.tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import PreTrainedModel
+
+    from personalm.records import ModelCard
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+# Processors that multiply bfloat16 in hardware; on others it is emulated, slower than float32.
+_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A language model ready to draw.
+
+    `eos_ids` end a text. Token ids are below `num_embeddings`. `pad_id` fills a batch up and is
+    always masked: which id it is does not matter.
+    """
+
+    card: ModelCard
+    network: PreTrainedModel
+    tokenizer: TextTokenizer
+    device: torch.device
+    dtype: torch.dtype
+    eos_ids: frozenset[int]
+    num_embeddings: int
+    pad_id: int = 0
+
+
+def load_model(
+    model: ModelCard | str,
+    *,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    threads: int = 0,
+) -> LoadedModel:
+    """Load a model; `threads` are those of torch, 0 is one a core.
+
+    Raises ModelError where the folder may not be loaded, or the device does not exist.
+    """
+    card = inspect_model(model) if isinstance(model, str) else model
+    folder = find_folder(card.name)
+    check_folder(folder)
+    place = _find_device(device)
+    kind = _find_dtype(dtype, place)
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    with _quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=kind,
+                device_map=place,
+                attn_implementation=_find_attention(kind, place),
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        except Exception as error:  # noqa: BLE001 - a damaged folder raises many libraries' errors
+            raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from None
+    network, found = loaded  # a pair, since the loading info was asked for
+    if found["missing_keys"] or found["mismatched_keys"]:
+        # transformers would fill them with random numbers and go on.
+        number = len(found["missing_keys"]) + len(found["mismatched_keys"])
+        raise ModelError(
+            f"{folder}: {number} weights of the model are missing or of the wrong shape",
+            remedy="Copy the folder again: all of its *.safetensors files belong together.",
+        )
+    text_tokenizer = TextTokenizer(tokenizer)
+    num_embeddings = network.get_input_embeddings().num_embeddings
+    _check_vocabulary(folder, text_tokenizer.num_ids, num_embeddings)
+    _log.info("%s loaded as %s on %s", card.name, kind, place)
+    return LoadedModel(
+        card=card,
+        network=network,
+        tokenizer=text_tokenizer,
+        device=place,
+        dtype=kind,
+        eos_ids=_end_ids(folder, text_tokenizer),
+        num_embeddings=num_embeddings,
+    )
+
+
+def _end_ids(folder: Path, tokenizer: TextTokenizer) -> frozenset[int]:
+    """Return the tokens that end a text: those the model names, and every other special one.
+
+    A special token in the middle of plain text means that the model has left the text.
+    """
+    ids: set[object] = set(tokenizer.special_ids)
+    for file in ("config.json", "generation_config.json"):
+        if (folder / file).is_file():
+            named = read_json(folder / file).get("eos_token_id")
+            ids.update(named if isinstance(named, list) else [named])
+    return frozenset(id_ for id_ in ids if isinstance(id_, int))
+
+
+def _check_vocabulary(folder: Path, num_ids: int, num_embeddings: int) -> None:
+    """Refuse what would address the embeddings out of bounds; more embeddings do no harm."""
+    if num_ids > num_embeddings:
+        raise ModelError(
+            f"{folder}: the tokenizer has {num_ids} tokens, "
+            f"the model embeddings for {num_embeddings}",
+            remedy="Call model.resize_token_embeddings(len(tokenizer)) and train the new rows.",
+        )
+
+
+def _find_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelError(f"device {device!r} cannot be used: {_first_line(error)}") from None
+    return place
+
+
+def _find_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
+    if dtype != "auto":
+        return torch.float32 if dtype == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16
+    return torch.bfloat16 if multiplies_bfloat16() else torch.float32
+
+
+def _find_attention(dtype: torch.dtype, device: torch.device) -> Literal["eager", "sdpa"]:
+    """Return the faster attention: torch's own is slow for one bfloat16 token a row on a CPU."""
+    return "eager" if device.type == "cpu" and dtype == torch.bfloat16 else "sdpa"
+
+
+def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell whether this processor has instructions for bfloat16."""
+    try:
+        return not _BFLOAT16_FLAGS.isdisjoint(cpuinfo.read_text(encoding="utf-8").split())
+    except OSError:
+        return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from writing to the user's terminal."""
+    verbosity, shows_bars = noise.get_verbosity(), noise.is_progress_bar_enabled()
+    noise.set_verbosity(logging.ERROR)
+    noise.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations
+    try:
+        yield
+    finally:
+        noise.set_verbosity(verbosity)
+        if shows_bars:
+            noise.enable_progress_bar()  # type: ignore[no-untyped-call]  # the same
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

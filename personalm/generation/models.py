@@ -1,0 +1,118 @@
+"""Language models: found by name, checked and inspected, all without torch.
+
+A name is a folder, a `bundled:` model, or an id on the Hugging Face hub, in this order. A hub model
+that lies in the local cache is used as it lies there; only a missing one is downloaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from personalm import bundled
+from personalm.errors import ModelError
+from personalm.generation.guards import check_folder
+from personalm.hashing import digest, digest_file
+from personalm.records import ModelCard
+
+_POSITION_KEYS = ("max_position_embeddings", "n_positions")
+_NEEDED_FILES = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+)
+
+
+def inspect_model(name: str, *, languages: tuple[str, ...] | None = None) -> ModelCard:
+    """Return what is known of a model, without loading it; its folder is checked.
+
+    `languages` wins over what the model says of itself.
+    Raises ModelError where the model cannot be found or may not be loaded.
+    """
+    folder = find_folder(name)
+    config = check_folder(folder)
+    positions = next((config[key] for key in _POSITION_KEYS if key in config), None)
+    if not isinstance(positions, int):
+        raise ModelError(f"{folder / 'config.json'} names no number of positions")
+    return ModelCard(
+        name=name,
+        digest=_digest(name, folder),
+        max_positions=positions,
+        languages=languages or _languages(name, folder),
+    )
+
+
+def find_folder(name: str) -> Path:
+    """Return the folder of a model, downloading or unpacking it where it must be.
+
+    Raises ModelError where there is none.
+    """
+    if name.startswith(bundled.PREFIX):
+        if bundled.find_model(name).kind != "language model":
+            raise ModelError(f"{name} is no language model: it cannot write")
+        return bundled.model_folder(name)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise ModelError(f"model folder {name} does not exist")
+    return _find_on_hub(name)
+
+
+def _find_on_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow, rarely needed
+    from huggingface_hub.errors import (  # noqa: PLC0415 - the same
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
+
+    patterns = [*_NEEDED_FILES, "README.md"]
+    try:
+        cached = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+        if (cached / "config.json").is_file() and any(cached.glob("*.safetensors")):
+            return cached
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError:
+        raise ModelError(f"{name!r} is neither a folder nor a model name") from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:  # noqa: BLE001 - the hub's client raises errors of many libraries
+        raise ModelError(
+            f"{name} is no folder, is not in the local cache and cannot be downloaded "
+            f"({type(error).__name__})",
+            remedy="Name a folder, or a model that comes as a package: personalm models.",
+        ) from None
+
+
+def _digest(name: str, folder: Path) -> str:
+    """Return a digest of every file that decides the model's texts."""
+    if name.startswith(bundled.PREFIX):
+        # The unpacked files may differ in layout from version to version, the model does not.
+        return digest([name, bundled.find_model(name).sha256])
+    paths = sorted(path for pattern in _NEEDED_FILES for path in folder.glob(pattern))
+    return digest([[path.name, digest_file(path)] for path in paths])
+
+
+def _languages(name: str, folder: Path) -> tuple[str, ...] | None:
+    if name.startswith(bundled.PREFIX):
+        return bundled.find_model(name).languages
+    from huggingface_hub.repocard import metadata_load  # noqa: PLC0415 - slow
+
+    try:
+        metadata: dict[str, Any] = metadata_load(folder / "README.md") or {}
+    except Exception:  # noqa: BLE001 - a README may hold anything, and says nothing then
+        return None
+    named = metadata.get("language")
+    codes = [named] if isinstance(named, str) else named
+    if not isinstance(codes, list) or "multilingual" in codes:
+        return None
+    return tuple(str(code).lower() for code in codes) or None

@@ -1,0 +1,272 @@
+"""The engine that runs a language model with torch.
+
+A batch is cut into groups that fit the memory. The prompts of a group are read once each, filled
+up on the left; then every candidate becomes a row of its own, and a row leaves as soon as it ends.
+The group's plan depends on the batch alone, never on what ran before it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import DynamicCache
+
+from personalm.errors import EngineError
+from personalm.generation.engine import batches, candidate_numbers
+from personalm.generation.noise import row_seeds
+from personalm.generation.sampler import Sampler, logprobs_of
+from personalm.generation.stopping import Row
+from personalm.records import Draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from personalm.generation.loading import LoadedModel
+    from personalm.records import Prompt, Sample
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """Some candidates of one prompt; `place` is the prompt's in its batch."""
+
+    place: int
+    prompt: Prompt
+    token_ids: tuple[int, ...]
+    numbers: Sequence[int]
+
+    @property
+    def num_positions(self) -> int:
+        """Positions that a row of this job may fill."""
+        return len(self.token_ids) + self.prompt.sampling.max_new_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """Why a group did not run, without the exception: that would hold on to its tensors."""
+
+    name: str
+    is_memory: bool
+
+
+class TorchEngine:
+    """Draws candidates from a loaded model.
+
+    `max_batch_tokens` is the largest number of rows times positions that run together.
+    """
+
+    def __init__(self, model: LoadedModel, *, max_batch_tokens: int) -> None:
+        self._model = model
+        self._max_batch_tokens = max_batch_tokens
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Draw]:
+        """Yield one draw for each prompt, batch after batch, in the order of the prompts."""
+        for batch in batches(prompts):
+            yield from self._run(batch)
+
+    def _run(self, batch: tuple[Prompt, ...]) -> Iterator[Draw]:
+        errors: dict[int, str] = {}
+        samples: dict[int, dict[int, Sample]] = {}
+        jobs = []
+        for place, prompt in enumerate(batch):
+            ids = prompt.token_ids or self._model.tokenizer.prefix_ids
+            numbers = candidate_numbers(prompt)
+            if (problem := self._problem(prompt, ids)) is not None:
+                errors[place] = problem
+            else:
+                jobs.append(_Job(place=place, prompt=prompt, token_ids=ids, numbers=numbers))
+        for group in self._plan(jobs):
+            for job, outcome in self._serve(group):
+                if isinstance(outcome, str):
+                    errors[job.place] = outcome
+                else:
+                    samples.setdefault(job.place, {}).update(outcome)
+        for place, prompt in enumerate(batch):
+            yield _draw(prompt, samples.get(place, {}), errors.get(place))
+
+    def _problem(self, prompt: Prompt, ids: tuple[int, ...]) -> str | None:
+        """Return why a prompt may not run: some accelerators never recover from trying."""
+        room, new = self._model.card.max_positions, prompt.sampling.max_new_tokens
+        if not ids:
+            return "the prompt is empty and the model has no start token"
+        if new < 1 or len(ids) + new > room:
+            return f"{len(ids)} prompt tokens and {new} new ones do not fit {room} positions"
+        if min(ids) < 0 or max(ids) >= self._model.num_embeddings:
+            return f"a token id is outside of the model's {self._model.num_embeddings} embeddings"
+        return None
+
+    def _plan(self, jobs: list[_Job]) -> Iterator[tuple[_Job, ...]]:
+        """Cut a batch into groups: prompts of like length together, as many rows as allowed."""
+        pieces = chain.from_iterable(self._split_candidates(job) for job in jobs)
+        group: list[_Job] = []
+        for job in sorted(pieces, key=lambda job: (len(job.token_ids), job.place)):
+            longer = [*group, job]
+            if group and _area(longer) > self._max_batch_tokens:
+                yield tuple(group)
+                longer = [job]
+            group = longer
+        if group:
+            yield tuple(group)
+
+    def _split_candidates(self, job: _Job) -> Iterator[_Job]:
+        size = max(1, self._max_batch_tokens // job.num_positions)
+        for start in range(0, len(job.numbers), size):
+            yield replace(job, numbers=job.numbers[start : start + size])
+
+    def _serve(self, group: tuple[_Job, ...]) -> Iterator[tuple[_Job, dict[int, Sample] | str]]:
+        """Run a group; on failure run it in parts, down to the prompt or row that fails."""
+        outcome = self._attempt(group)
+        if not isinstance(outcome, _Failure):
+            yield from zip(group, outcome, strict=True)
+            return
+        parts = _halves(group) if outcome.is_memory else tuple((job,) for job in group)
+        if len(parts) == 1:
+            _log.warning("a prompt failed: %s", outcome.name)
+            yield group[0], f"the model failed: {outcome.name}"
+            return
+        _log.warning("%s in a group of %d prompts: running it in parts", outcome.name, len(group))
+        if outcome.is_memory and self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        for part in parts:
+            yield from self._serve(part)
+
+    def _attempt(self, group: tuple[_Job, ...]) -> list[dict[int, Sample]] | _Failure:
+        try:
+            return self._decode(group)
+        except torch.AcceleratorError as error:
+            raise EngineError(
+                f"the device {self._model.device} failed ({type(error).__name__})",
+                remedy="Start again: units that are finished are kept.",
+            ) from None
+        except Exception as error:  # noqa: BLE001 - one prompt's failure must not end the run
+            return _Failure(name=type(error).__name__, is_memory=_is_memory(error))
+
+    @torch.inference_mode()
+    def _decode(self, group: tuple[_Job, ...]) -> list[dict[int, Sample]]:
+        """Draw all candidates of a group; return the samples of each job by their numbers."""
+        model = self._model
+        rows = [
+            [
+                Row(
+                    tokenizer=model.tokenizer,
+                    sampling=job.prompt.sampling,
+                    end_ids=model.eos_ids,
+                )
+                for _ in job.numbers
+            ]
+            for job in group
+        ]
+        live = list(chain.from_iterable(rows))
+        owner = self._tensor([i for i, job in enumerate(group) for _ in job.numbers])
+        sampler = self._sampler(group)
+        ids, mask = self._fill_up([job.token_ids for job in group])
+        # Without the model's configuration: by it, transformers would also forget for models that
+        # name a window and do not use it. Windows that are used are in the attention mask.
+        cache = DynamicCache()
+        logits = self._forward(ids, mask, cache)[owner]
+        cache.batch_select_indices(owner)
+        mask = mask[owner]
+        while True:
+            tokens, failed = sampler.draw(logits)
+            logprobs = logprobs_of(logits, tokens)
+            for row, token, is_failed, logprob in zip(
+                live, tokens.tolist(), failed.tolist(), logprobs.tolist(), strict=True
+            ):
+                row.fail() if is_failed else row.add(token, logprob)
+            going = [i for i, row in enumerate(live) if not row.is_finished]
+            if not going:
+                break
+            if len(going) < len(live):
+                kept = self._tensor(going)
+                cache.batch_select_indices(kept)
+                sampler.keep(kept)
+                live = [live[i] for i in going]
+                tokens, mask = tokens[kept], mask[kept]
+            mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=-1)
+            logits = self._forward(tokens.unsqueeze(-1), mask, cache)
+        return [
+            {number: row.sample for number, row in zip(job.numbers, of_job, strict=True)}
+            for job, of_job in zip(group, rows, strict=True)
+        ]
+
+    def _forward(self, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+        """Return the logits after the last token of each row; the cache takes the tokens in.
+
+        Shapes: `ids` (rows, new), `mask` (rows, cached + new); the result (rows, vocabulary).
+        """
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[-1] :]
+        output = self._model.network(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            cache=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: Tensor = output.logits[:, -1]
+        return logits
+
+    def _sampler(self, group: tuple[_Job, ...]) -> Sampler:
+        jobs = [job for job in group for _ in job.numbers]
+        seeds = [
+            row_seeds(job.prompt.seed, job.prompt.key, job.prompt.draw, job.numbers)
+            for job in group
+        ]
+        return Sampler(
+            [job.prompt.sampling for job in jobs],
+            list(chain.from_iterable(seeds)),
+            vocabulary=self._model.num_embeddings,
+            device=self._model.device,
+        )
+
+    def _fill_up(self, prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+        """Return ids and mask, both (prompts, longest); the mask follows the lengths alone."""
+        width = max(map(len, prompts))
+        pad = self._model.pad_id
+        ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        return self._tensor(ids), self._tensor(mask)
+
+    def _tensor(self, values: Sequence[object]) -> Tensor:
+        return torch.tensor(values, dtype=torch.int64, device=self._model.device)
+
+
+def _area(group: list[_Job]) -> int:
+    """Return rows times positions of a group."""
+    longest = max(len(job.token_ids) for job in group)
+    new = max(job.prompt.sampling.max_new_tokens for job in group)
+    return sum(len(job.numbers) for job in group) * (longest + new)
+
+
+def _halves(group: tuple[_Job, ...]) -> tuple[tuple[_Job, ...], ...]:
+    """Return two groups of half the rows, or the group alone where it is one row."""
+    if len(group) > 1:
+        middle = len(group) // 2
+        return group[:middle], group[middle:]
+    job = group[0]
+    middle = len(job.numbers) // 2
+    if not middle:
+        return (group,)
+    parts = job.numbers[:middle], job.numbers[middle:]
+    return tuple((replace(job, numbers=part),) for part in parts)
+
+
+def _is_memory(error: Exception) -> bool:
+    # torch has no class of its own for a CPU that runs out of memory.
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _draw(prompt: Prompt, samples: dict[int, Sample], error: str | None) -> Draw:
+    ordered = tuple(samples[number] for number in sorted(samples))
+    if error is None and all(sample.finish == "error" for sample in ordered):
+        error = "the model's logits are not finite"
+    return Draw(prompt=prompt, samples=() if error else ordered, error=error)

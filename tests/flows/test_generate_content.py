@@ -1,0 +1,89 @@
+"""Laws of the Prefect flow, with the real command and Prefect's own temporary server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.generate_content import cut_shards, generate_content
+from personalm import pipeline
+from personalm.settings import load_settings
+from personalm.store.reading import read_table
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@given(st.integers(0, 40), st.integers(1, 10))
+def test_shards_are_ranges_that_cover_every_bucket_once(num_buckets: int, num_shards: int) -> None:
+    """No shard is empty, and none is much longer than another."""
+    buckets = tuple(range(num_buckets))
+
+    shards = cut_shards(buckets, num_shards)
+
+    assert tuple(bucket for shard in shards for bucket in shard) == buckets
+    lengths = [len(shard) for shard in shards]
+    assert not lengths or max(lengths) - min(lengths) <= 1
+    assert 0 not in lengths
+
+
+def test_the_deployments_name_the_flow_and_its_parameters() -> None:
+    """`prefect.yaml` has a scheduled and an ad-hoc deployment, both of them callable."""
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+
+    assert [d["name"] for d in deployments] == ["nightly", "ad-hoc"]
+    assert "cron" in deployments[0]["schedules"][0]
+    for deployment in deployments:
+        path, name = deployment["entrypoint"].split(":")
+        assert (ROOT / path).is_file()
+        assert name == generate_content.fn.__name__
+        properties = generate_content.parameters.model_dump()["properties"]
+        assert set(deployment["parameters"]) <= set(properties)
+
+
+@pytest.mark.timeout(180)
+def test_the_flow_gives_what_the_shell_gives(tmp_path: Path) -> None:
+    """One pipeline serves both: same rows, same exit code; personal data stays out of Prefect."""
+    variables = {
+        "PERSONALM_SELECTION__EMBEDDER": "scripted",
+        "PERSONALM_GENERATION__LANGUAGES": '["en"]',
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    }
+    output = tmp_path / "flow"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "flows.generate_content"),
+            *("--config", str(ROOT / "personalm.toml")),
+            *("--model", "scripted", "--output", str(output)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3, done.stderr
+    settings = load_settings(
+        ROOT / "personalm.toml",
+        model="scripted",
+        output=tmp_path / "shell",
+        **{"selection.embedder": "scripted", "generation.languages": ["en"]},
+    )
+    pipeline.run(settings)
+    drop = ["run_id", "generated_at"]
+    flow_rows = read_table(output).drop_columns(drop).to_pylist()
+    assert flow_rows == read_table(settings.output).drop_columns(drop).to_pylist()
+    text = max((str(row["text"]) for row in flow_rows), key=len)
+    database = b"".join(p.read_bytes() for p in (tmp_path / "prefect").rglob("*") if p.is_file())
+    assert b"u-hale" not in database
+    assert text.encode() not in database
+    assert text not in done.stderr
+    assert "Traceback" not in done.stderr

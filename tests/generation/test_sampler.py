@@ -1,0 +1,177 @@
+"""Tokens are drawn as the settings of each row say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from personalm.generation.sampler import Sampler
+from personalm.records import Sampling
+
+VOCABULARY = 12
+
+
+def make_sampler(num_rows: int, prompts: list[list[int]] | None = None, **values: Any) -> Sampler:
+    """Return a sampler whose rows share their settings."""
+    sampling = Sampling(**{"max_new_tokens": 9, "top_k": 0, "top_p": 1.0, **values})
+    return Sampler(
+        [sampling] * num_rows,
+        list(range(num_rows)),
+        prompts or [[]] * num_rows,
+        vocabulary=VOCABULARY,
+    )
+
+
+def transformers_shares(logits: Tensor, prompt: list[int], **values: Any) -> Tensor:
+    """Return the probabilities that transformers' own processors give."""
+    chain = LogitsProcessorList()
+    if values.get("repetition_penalty", 1.0) != 1:
+        chain.append(RepetitionPenaltyLogitsProcessor(values["repetition_penalty"]))
+    chain.append(TemperatureLogitsWarper(values["temperature"]))
+    if values["top_k"]:
+        chain.append(TopKLogitsWarper(values["top_k"]))
+    if values["top_p"] < 1:
+        chain.append(TopPLogitsWarper(values["top_p"]))
+    scores = chain(torch.LongTensor([prompt]), logits[None].clone())
+    return torch.softmax(scores[0], -1)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"temperature": 1.0, "top_k": 0, "top_p": 1.0},
+        {"temperature": 0.6, "top_k": 5, "top_p": 1.0},
+        {"temperature": 1.3, "top_k": 0, "top_p": 0.8},
+        {"temperature": 1.0, "top_k": 8, "top_p": 0.9, "repetition_penalty": 1.7},
+    ],
+)
+def test_draws_follow_the_distribution_of_transformers(values: dict[str, Any]) -> None:
+    """Chi-square of 20,000 draws against the softmax of transformers' processors."""
+    logits = torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(1)) * 1.5
+    shares = transformers_shares(logits, [1, 4], **values)
+    sampler = make_sampler(20_000, [[1, 4]] * 20_000, **values)
+
+    tokens, failed = sampler.draw(logits.expand(20_000, -1))
+
+    counts = torch.bincount(tokens, minlength=VOCABULARY).float()
+    possible = shares > 0
+    assert not failed.any()
+    assert counts[~possible].sum() == 0
+    expected = shares[possible] * 20_000
+    chi_square = float(((counts[possible] - expected) ** 2 / expected).sum())
+    assert chi_square < 37  # 11 degrees of freedom at most: above once in some 10,000
+
+
+@settings(deadline=None)
+@given(
+    logits=st.lists(
+        st.lists(st.floats(-30, 30, width=32), min_size=VOCABULARY, max_size=VOCABULARY),
+        min_size=2,
+        max_size=5,
+    ),
+    top_k=st.integers(0, 14),
+    top_p=st.floats(0.0, 1.0),
+    temperature=st.floats(0.0, 5.0),
+)
+def test_a_row_draws_the_same_token_alone_and_beside_rows_of_other_settings(
+    logits: list[list[float]], top_k: int, top_p: float, temperature: float
+) -> None:
+    """Prompts of several kinds may share a batch."""
+    own = Sampling(max_new_tokens=9, top_k=top_k, top_p=top_p, temperature=temperature)
+    other = Sampling(max_new_tokens=9, top_k=3, repetition_penalty=1.5)
+    scores = torch.tensor(logits)
+    beside = [own, *[other] * (len(logits) - 1)]
+    empty: list[list[int]] = [[]] * len(logits)
+    together = Sampler(beside, list(range(len(logits))), empty, vocabulary=VOCABULARY)
+    alone = Sampler([own], [0], [[]], vocabulary=VOCABULARY)
+
+    tokens, failed = together.draw(scores)
+
+    assert not failed.any()
+    assert tokens[0] == alone.draw(scores[:1])[0]
+
+
+@pytest.mark.parametrize(
+    "values", [{"temperature": 0.0}, {"top_k": 1}, {"top_p": 0.0}, {"temperature": 1e-40}]
+)
+def test_settings_that_leave_one_token_take_the_likeliest(values: dict[str, Any]) -> None:
+    """Greedy, top one, an empty nucleus and a temperature near nothing agree."""
+    logits = torch.randn(50, VOCABULARY, generator=torch.Generator().manual_seed(2))
+
+    tokens, failed = make_sampler(50, **values).draw(logits)
+
+    assert torch.equal(tokens, logits.argmax(-1))
+    assert not failed.any()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_row_without_finite_logits_fails_alone(bad: float) -> None:
+    """Its neighbours draw what they would have drawn."""
+    logits = torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(3))
+    good = make_sampler(3).draw(logits)[0]
+    logits[1, 5] = bad
+
+    tokens, failed = make_sampler(3).draw(logits)
+
+    assert failed.tolist() == [False, True, False]
+    assert tokens[0] == good[0]
+    assert tokens[2] == good[2]
+
+
+def test_a_row_keeps_to_its_own_top_k_beside_rows_with_a_larger_one() -> None:
+    """The wider row draws from all of its tokens, the narrow one from two."""
+    samplings = [
+        Sampling(max_new_tokens=9, temperature=1.0, top_p=1.0, top_k=top_k)
+        for top_k in (2, VOCABULARY - 1) * 500
+    ]
+    empty: list[list[int]] = [[]] * 1000
+    sampler = Sampler(samplings, list(range(1000)), empty, vocabulary=VOCABULARY)
+
+    tokens, _ = sampler.draw(torch.linspace(0, 1, VOCABULARY).expand(1000, -1))
+
+    assert set(tokens[::2].tolist()) == {VOCABULARY - 1, VOCABULARY - 2}
+    assert set(tokens[1::2].tolist()) == set(range(1, VOCABULARY))
+
+
+def test_tokens_a_model_forbids_are_never_drawn() -> None:
+    """Minus infinity is a legal logit and no failure."""
+    logits = torch.full((200, VOCABULARY), -torch.inf)
+    logits[:, 4] = 1.0
+
+    tokens, failed = make_sampler(200).draw(logits)
+
+    assert tokens.tolist() == [4] * 200
+    assert not failed.any()
+
+
+def test_rows_that_stay_keep_their_noise_and_their_memory() -> None:
+    """Leaving rows change nothing for the others."""
+    logits = torch.zeros(4, VOCABULARY)
+    whole = make_sampler(4, repetition_penalty=2.0)
+    some = make_sampler(4, repetition_penalty=2.0)
+    whole.draw(logits)
+    some.draw(logits)
+    some.keep(torch.tensor([1, 3]))
+
+    expected = [whole.draw(logits)[0][[1, 3]].tolist() for _ in range(5)]
+    assert [some.draw(logits[:2])[0].tolist() for _ in range(5)] == expected
+
+
+def test_a_step_has_noise_of_its_own() -> None:
+    """The same logits twice give other tokens."""
+    sampler = make_sampler(64)
+    logits = torch.zeros(64, VOCABULARY)
+
+    assert not torch.equal(sampler.draw(logits)[0], sampler.draw(logits)[0])

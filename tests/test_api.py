@@ -1,0 +1,141 @@
+"""Laws of the notebook's door."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import personalm
+from personalm import pipeline
+from personalm.errors import InputError, SettingsError
+from personalm.records import Interaction, Profile
+from personalm.settings import load_settings
+from personalm.store.reading import read_table
+
+ROOT = Path(__file__).parent.parent
+TEXTS = ("I swept the yard before breakfast.", "The kettle is on, come in.", "Rain again.")
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the sample data and the shipped fakes."""
+    monkeypatch.setenv("PERSONALM_CONFIG", str(ROOT / "personalm.toml"))
+    monkeypatch.setenv("PERSONALM_MODEL", "scripted")
+    monkeypatch.setenv("PERSONALM_SELECTION__EMBEDDER", "scripted")
+    monkeypatch.setenv("PERSONALM_GENERATION__LANGUAGES", '["en"]')
+
+
+def test_the_public_names_are_those_of_the_package() -> None:
+    """What is offered exists, and is sorted."""
+    assert sorted(personalm.__all__) == dir(personalm)
+    assert [name for name in personalm.__all__ if not hasattr(personalm, name)] == []
+    with pytest.raises(AttributeError, match="no attribute 'generate'"):
+        personalm.generate  # noqa: B018 - the access is what is tested
+
+
+def test_a_notebook_and_a_batch_agree(tmp_path: Path) -> None:
+    """For every request of the sample data both doors give the same text."""
+    settings = load_settings(output=tmp_path / "out")
+    pipeline.run(settings)
+    rows = [row for row in read_table(settings.output).to_pylist() if row["kind"] == "post"]
+
+    for row in rows:
+        generation = personalm.generate_for(row["user_id"], "post")
+        assert generation.text == row["text"]
+        assert generation.provenance["fingerprint"] == row["fingerprint"]
+    assert rows
+
+
+def test_a_user_may_be_an_id_a_mapping_or_a_profile() -> None:
+    """The same texts give the same generation, however they are handed over."""
+    mapping = {"user_id": "x", "texts": list(TEXTS), "language": "en"}
+    profile = Profile(
+        user_id="x",
+        language="en",
+        interactions=tuple(Interaction(text=text) for text in TEXTS),
+    )
+
+    one = personalm.generate_for(mapping, subject="the yard")
+    two = personalm.generate_for(profile, subject="the yard")
+
+    assert one == two
+    assert one.prompt is not None
+    assert TEXTS[0] in one.prompt
+
+
+def test_seed_and_number_of_candidates_are_arguments() -> None:
+    """Another seed gives other candidates; the first ones do not depend on their number."""
+    user = {"user_id": "x", "texts": list(TEXTS), "language": "en"}
+    few = personalm.generate_for(user, subject="the yard", n=2)
+    many = personalm.generate_for(user, subject="the yard", n=5)
+    other = personalm.generate_for(user, subject="the yard", n=2, seed=7)
+
+    assert [c.text for c in many.candidates[:2]] == [c.text for c in few.candidates[:2]]
+    assert [c.text for c in other.candidates] != [c.text for c in few.candidates]
+
+
+def test_many_users_come_back_in_the_order_in_which_they_were_asked_for() -> None:
+    """One generation each, rejected ones in their place."""
+    users = ["u-hale", "u-wen", "007"]
+
+    generations = personalm.generate_many(users, "post")
+
+    assert [g.provenance["user_id"] for g in generations] == users
+    assert generations[1].text is None
+    assert "language_not_supported" in str(generations[1])
+    assert list(generations.to_pandas()["user_id"]) == users
+
+
+def test_a_user_who_opted_out_gets_nothing() -> None:
+    """The notebook keeps what the batch promises."""
+    generation = personalm.generate_for("u-gregor", "post")
+
+    assert generation.text is None
+    assert generation.reason is not None
+    assert generation.reason.startswith("opted_out")
+
+
+def test_html_shows_hostile_text_as_text() -> None:
+    """What a user wrote is never markup."""
+    user = {"user_id": "<b>x</b>", "texts": list(TEXTS), "language": "en"}
+    generation = personalm.generate_for(user, subject="<script>alert(1)</script> yard")
+
+    assert "<script" not in generation._repr_html_()
+
+
+def test_it_works_where_an_event_loop_is_running() -> None:
+    """Notebooks have one."""
+
+    async def cell() -> str:
+        return str(personalm.generate_for("u-hale", "post"))
+
+    assert asyncio.run(cell()) == str(personalm.generate_for("u-hale", "post"))
+
+
+@pytest.mark.parametrize(
+    ("user", "kind", "error", "message"),
+    [
+        ("nobody", "post", InputError, "no input table holds this user"),
+        ("u-hale", "ode", SettingsError, "unknown kind 'ode'"),
+        ({"texts": []}, "post", InputError, "'user_id' is missing"),
+        ({"user_id": "x", "text": "y"}, "post", InputError, "unknown 'text'"),
+        (1.5, "post", InputError, "float"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(
+    user: object, kind: str, error: type[Exception], message: str
+) -> None:
+    """Names are checked, none is ignored."""
+    with pytest.raises(error, match=message):
+        personalm.generate_for(user, kind)
+
+
+def test_candidates_are_a_table_on_request() -> None:
+    """One row a candidate."""
+    generation = personalm.generate_for("u-hale", "post", n=3)
+
+    table = generation.to_pandas()
+    assert len(table) == len(generation.candidates)
+    assert list(table.columns[:2]) == ["number", "text"]

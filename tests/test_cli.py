@@ -1,0 +1,230 @@
+"""Laws of the command line, with the real command in a process of its own where it matters."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from personalm.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = (
+    "run preview generate status verify export report demo models".split()  # noqa: SIM905 - a list
+)
+FAKES = {
+    "PERSONALM_SELECTION__EMBEDDER": "scripted",
+    "PERSONALM_GENERATION__LANGUAGES": '["en"]',
+    "PERSONALM_CONFIG": str(ROOT / "personalm.toml"),
+}
+
+
+def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with the fakes and return what it did."""
+    return subprocess.run(
+        [sys.executable, "-m", "personalm.cli", *arguments],
+        env={**os.environ, **FAKES, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the output folder of one run on the sample data."""
+    folder = tmp_path_factory.mktemp("cli") / "out"
+    done = call("run", "--model", "scripted", "--output", str(folder))
+    assert done.returncode == 3, done.stderr
+    assert "requests = " in done.stdout
+    return folder
+
+
+def test_the_help_names_every_command() -> None:
+    """What there is can be found."""
+    done = call("--help")
+
+    assert done.returncode == 0
+    assert [name for name in COMMANDS if name not in done.stdout] == []
+    assert sorted(COMMANDS) == sorted(
+        name for command in app.resolved_commands() for name in [command] if name[0] != "-"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    """A newcomer sees how it is called."""
+    done = call(command, "--help")
+
+    assert done.returncode == 0
+    assert f"personalm {command}" in done.stdout
+    assert "Example" in done.stdout
+
+
+def test_a_second_run_says_that_nothing_changed(output: Path) -> None:
+    """Exit code 0: all requests are served or unchanged."""
+    done = call("run", "--model", "scripted", "--output", str(output))
+
+    assert done.returncode == 0
+    assert "generated 0" in done.stdout
+    assert "nothing changed" in done.stdout
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    """It counts, and leaves no folder behind."""
+    done = call("run", "--model", "scripted", "--output", str(tmp_path / "o"), "--dry-run")
+
+    assert done.returncode == 0
+    assert "would be written" in done.stdout
+    assert not (tmp_path / "o").exists()
+
+
+def test_status_is_one_json_object_for_programs(output: Path) -> None:
+    """`run` has the counts of the last run, `snapshot` the live rows."""
+    state = json.loads(call("status", str(output), "--json").stdout)
+
+    run = state["run"]
+    assert run["requests"] == sum(
+        run[name] for name in ("results", "rejections", "unchanged", "opted_out")
+    )
+    assert state["snapshot"]["results"] > 0
+    assert state["unfinished"] is None
+    assert f"{state['snapshot']['results']} results" in call("status", str(output)).stdout
+
+
+def test_verify_finds_a_damaged_file(output: Path, tmp_path: Path) -> None:
+    """Clean is exit code 0; one changed byte is a problem and exit code 1."""
+    assert call("verify", str(output)).returncode == 0
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-a", str(output), str(copy)], check=True)
+    victim = next((copy / "_data" / "results").glob("*.parquet"))
+    damaged = bytearray(victim.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    victim.chmod(0o600)
+    victim.unlink()
+    victim.write_bytes(bytes(damaged))
+
+    done = call("verify", str(copy))
+
+    assert done.returncode == 1
+    assert victim.name in done.stdout
+
+
+def test_an_export_is_one_file_with_every_row(output: Path, tmp_path: Path) -> None:
+    """CSV and Parquet have the live rows; an existing file is kept unless forced."""
+    target = tmp_path / "texts.csv"
+    first = call("export", str(output), str(target))
+    again = call("export", str(output), str(target))
+
+    num_results = json.loads(call("status", str(output), "--json").stdout)["snapshot"]["results"]
+    with target.open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == num_results
+    assert (first.returncode, again.returncode) == (0, 1)
+    assert str(target) in again.stderr
+
+
+def test_a_report_is_a_page_that_needs_no_network(output: Path, tmp_path: Path) -> None:
+    """It names users and holds no address of another place."""
+    target = tmp_path / "report.html"
+
+    assert call("report", str(output), str(target)).returncode == 0
+
+    page = target.read_text(encoding="utf-8")
+    assert "u-hale" in page
+    assert "http" not in page
+    assert "<script" not in page
+
+
+def test_a_preview_shows_prompts_candidates_and_choices_and_writes_nothing(tmp_path: Path) -> None:
+    """The output folder of the settings is not made."""
+    done = call(
+        "preview", "--model", "scripted", "--users", "3", PERSONALM_OUTPUT=str(tmp_path / "o")
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n=> ") >= 3
+    assert "Post:" in done.stdout
+    assert not (tmp_path / "o").exists()
+
+
+def test_generate_prints_one_text() -> None:
+    """The text alone goes to standard output."""
+    arguments = ("generate", "u-hale", "--subject", "a chair", "--model", "scripted")
+    done = call(*arguments, "--candidates")
+
+    assert done.returncode in {0, 3}, done.stderr
+    assert "u-hale" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["generate", "nobody", "--model", "scripted"], 1, "no input table holds this user"),
+        (["generate", "u-hale", "--kind", "ode", "--model", "scripted"], 1, "unknown kind 'ode'"),
+        (["run", "--config", "missing.toml"], 1, "missing.toml does not exist"),
+        (["run", "--model", "/no/such/model"], 1, "/no/such/model"),
+        (["run", "--model", "bundled:nothing"], 1, "bundled:nothing"),
+        (["status", "/no/such/output"], 1, "/no/such/output"),
+        (["run", "--limt", "3"], 2, "--limt"),
+        (["fly"], 2, "fly"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_and_without_a_traceback(
+    arguments: list[str], code: int, message: str
+) -> None:
+    """Exit code 1: the run failed; 2: the command line is wrong."""
+    done = call(*arguments)
+
+    assert done.returncode == code
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def slow_run(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Return a run that takes long: many candidates of the fake model, and its output."""
+    output = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "personalm.cli", "run", "--model", "scripted", "-o", str(output)],
+        env={**os.environ, **FAKES, "PERSONALM_GENERATION__CANDIDATES": "64"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process, output
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["term", "int"]
+)
+def test_a_signal_ends_a_run_cleanly_within_five_seconds(
+    slow_run: tuple[subprocess.Popen[str], Path], number: signal.Signals, code: int
+) -> None:
+    """No spilled inputs stay behind, and the same command goes on from there."""
+    process, output = slow_run
+    deadline = time.monotonic() + 60
+    while not list(output.glob("_runs/*/units/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    sent = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == code, errors
+    assert time.monotonic() - sent < 5
+    assert "Traceback" not in errors
+    assert not list(output.glob("_runs/*/spill"))
+    assert list(output.glob("_runs/*/units/*.parquet"))
