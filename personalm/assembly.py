@@ -7,7 +7,6 @@ loads none. The name `scripted` stands for the shipped fakes, which need no mode
 from __future__ import annotations
 
 import gc
-import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
@@ -154,9 +153,6 @@ def _inspect(settings: Settings) -> ModelCard:
 def _load_voice(name: str, generation: Generation, card: ModelCard) -> _Voice:
     if name == SCRIPTED:
         return _Voice(tokenizer=ByteTokenizer(), engine=ScriptedEngine())
-    # A thread that waits must not spin: beside one other busy process, two spinning threads ran at
-    # a sixth of the speed. The library that torch brings along reads this when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # torch and transformers are loaded here and nowhere earlier: seconds that help need not cost.
     from personalm.generation.loading import load_model  # noqa: PLC0415 - see above
     from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - see above
