@@ -28,11 +28,11 @@ from personalm.settings import Settings, load_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-NUM_PROMPTS = 12
+NUM_PROMPTS = 8
 NUM_CANDIDATES = 4
 NUM_NEW_TOKENS = 32
-ROUNDS = 3
-BATCH_SIZES = (4, 12)
+ROUNDS = 2
+BATCH_SIZES = (4, 8)
 OUTPUT = Path("bench-output") / "speed.json"
 
 

@@ -17,7 +17,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from personalm.generation.sampler import Sampler
+from personalm.generation.sampler import Ngrams, Sampler, logprobs_of
 from personalm.records import Sampling
 
 VOCABULARY = 12
@@ -175,3 +175,64 @@ def test_a_step_has_noise_of_its_own() -> None:
     logits = torch.zeros(64, VOCABULARY)
 
     assert not torch.equal(sampler.draw(logits)[0], sampler.draw(logits)[0])
+
+
+def test_a_penalty_looks_at_the_new_text_alone() -> None:
+    """What the prompt says may be said: a sampler is not even told the prompt."""
+    logits = torch.zeros(1, VOCABULARY)
+    logits[0, 3] = 1.0
+    sampler = make_sampler(1, temperature=0.0, repetition_penalty=1.5)
+    logits[0, 5] = 0.9
+
+    drawn = [int(sampler.draw(logits)[0]) for _ in range(3)]
+
+    assert drawn == [3, 5, 3]
+
+
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 4))
+def test_no_ngram_is_ever_said_twice(tokens: list[int], size: int) -> None:
+    """A token is forbidden exactly when it would complete an n-gram that is there already."""
+    ngrams = Ngrams(size)
+    said: list[int] = []
+    for token in tokens:
+        seen = {tuple(said[i : i + size]) for i in range(len(said) - size + 1)}
+        candidate = (*said[len(said) - size + 1 :], token) if len(said) >= size - 1 else ()
+        assert (token in ngrams.forbidden) == (len(candidate) == size and candidate in seen)
+        ngrams.add(token)
+        said.append(token)
+
+
+def test_rows_with_and_without_a_limit_of_ngrams_share_a_batch() -> None:
+    """One row may repeat itself, its neighbour may not."""
+    logits = torch.zeros(2, VOCABULARY)
+    logits[:, 7] = 9.0
+    free = Sampling(max_new_tokens=9, temperature=0.0)
+    strict = Sampling(max_new_tokens=9, temperature=0.0, no_repeat_ngram=1)
+    sampler = Sampler([free, strict], [0, 1], vocabulary=VOCABULARY)
+
+    first, second = sampler.draw(logits.clone())[0], sampler.draw(logits.clone())[0]
+
+    assert first.tolist() == [7, 7]
+    assert second[0] == 7
+    assert second[1] != 7
+
+
+def test_a_row_that_may_say_nothing_new_repeats_itself_rather_than_fail() -> None:
+    """A limit never leaves a row without a token."""
+    logits = torch.full((1, VOCABULARY), -torch.inf)
+    logits[0, 2] = 0.0
+    sampler = make_sampler(1, no_repeat_ngram=1)
+
+    drawn = [sampler.draw(logits.clone()) for _ in range(2)]
+
+    assert [int(tokens) for tokens, _ in drawn] == [2, 2]
+    assert not any(failed.any() for _, failed in drawn)
+
+
+def test_log_probabilities_are_those_of_the_model() -> None:
+    """They are what the softmax of the raw logits says, whatever the settings of sampling."""
+    logits = torch.randn(5, VOCABULARY, generator=torch.Generator().manual_seed(4))
+    tokens = torch.tensor([0, 3, 3, 7, 11])
+
+    expected = torch.log_softmax(logits, -1)[torch.arange(5), tokens]
+    assert torch.allclose(logprobs_of(logits, tokens), expected, atol=1e-6)

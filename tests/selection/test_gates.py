@@ -15,7 +15,7 @@ from personalm.selection.case import Case
 from personalm.selection.gates import Gate, build_gates
 from personalm.settings import Selection
 
-NAMES = ("empty", "unfinished", "echo", "copy", "loop", "off_subject", "facts")
+NAMES = ("empty", "unfinished", "echo", "copy", "loop", "off_subject", "facts", "ungrounded")
 
 CHAT = (
     "lol same",
@@ -395,3 +395,56 @@ def test_no_text_takes_long(name: str, text: str) -> None:
     start = process_time()
     gate(name).refuses(text, Case(prompt=text, subject="tea", finish="stop"))
     assert process_time() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("num_asked", "is_refused"), [(1, False), (2, False), (3, True), (9, True)]
+)
+def test_a_kind_says_how_many_words_of_the_subject_must_come_up(
+    num_asked: int,
+    is_refused: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Where the subject has fewer words of meaning, all of them are enough."""
+    case = Case(subject="a flat battery on Friday night", min_shared_words=num_asked)
+
+    assert gate("off_subject").refuses("The battery was flat again.", case) is is_refused
+    assert not gate("off_subject").refuses("The battery.", Case(subject="a battery"))
+
+
+def test_where_there_are_instructions_they_are_the_subject() -> None:
+    """A reply has to say what its task asks for, not to repeat the message."""
+    case = Case(subject="My lamp flickers all evening.", instructions="Offer a refund of 9.00.")
+
+    assert gate("off_subject").refuses("Your lamp flickers in the evening.", case)
+    assert not gate("off_subject").refuses("You will get a refund.", case)
+
+
+PASSAGE = "Salt lowers the freezing point of water, so roads are salted before a cold night."
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("Salt lets roads stay free of ice, as salted water freezes later.", False),
+        ("Roads are salted, and that is a good thing to know.", False),
+        ("My grandfather drove a lorry through the mountains with a parrot.", True),
+        ("Salt was mined by giants under a castle in the forest.", True),
+        ("Thank you, that is very kind!", False),
+    ],
+)
+def test_ungrounded(text: str, is_refused: bool) -> None:  # noqa: FBT001 - a table
+    """Most words of meaning come from what was given; common ones need no source."""
+    assert gate("ungrounded").refuses(text, Case(subject=PASSAGE)) is is_refused
+
+
+def test_ungrounded_passes_where_nothing_was_given() -> None:
+    """Without a source there is nothing to be true to."""
+    assert not gate("ungrounded").refuses("A parrot sings on the lorry.", Case())
+
+
+def test_a_long_piece_of_the_source_is_a_copy() -> None:
+    """A note in the passage's own words is no note; a short quotation is none the less fine."""
+    case = Case(subject=PASSAGE, finish="stop")
+
+    assert gate("copy").refuses(PASSAGE, case)
+    assert not gate("copy").refuses("Salt lowers the freezing point of water.", case)

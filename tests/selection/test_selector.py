@@ -18,7 +18,7 @@ from personalm.selection.styles import MAX_TEXTS
 from personalm.settings import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
     from numpy.typing import NDArray
@@ -348,3 +348,27 @@ def test_an_unknown_gate_is_refused_before_anything_is_judged(kinds: dict[str, K
     wrong = {"post": replace(kinds["post"], front=front)}
     with pytest.raises(TemplateError, match="charm"):
         Selector(embedder=ScriptedEmbedder(), kinds=wrong, selection=Selection())
+
+
+def test_the_likelier_share_of_what_passes_competes(
+    kinds: Mapping[str, Kind], make_trial: MakeTrial
+) -> None:
+    """The others are dropped as unlikely; one always stays, and gated ones do not count."""
+    front = kinds["post"].front.model_copy(update={"likeliest_share": 0.5})
+    halved = {"post": replace(kinds["post"], front=front)}
+    samples = [
+        Sample(text=text, num_tokens=4, finish="stop", mean_logprob=logprob)
+        for text, logprob in (
+            ("tea is good today", -3.0),
+            ("tea is bad today", -1.0),
+            ("  ", -0.1),
+            ("tea was cold today", -2.0),
+        )
+    ]
+    selector = Selector(embedder=ScriptedEmbedder(), kinds=halved, selection=Selection())
+
+    (verdict,) = selector.judge([make_trial(samples)])
+    (single,) = selector.judge([make_trial(samples[:1])])
+
+    assert [c.dropped_by for c in verdict.candidates] == ["unlikely", None, "empty", None]
+    assert single.chosen is not None
