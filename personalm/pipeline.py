@@ -22,11 +22,12 @@ from personalm.inputs.spill import Spill, spill
 from personalm.progress import SilentProgress
 from personalm.records import Counts, Outcome
 from personalm.settings import Settings
+from personalm.store.files import LocalFiles
 from personalm.store.journal import Journal
 from personalm.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from personalm.planning.planner import Plan
     from personalm.progress import Progress
@@ -260,12 +261,23 @@ def _plan(
     limit: int | None,
     live: Mapping[Key, str],
 ) -> Plan:
-    users: Iterable[UserInputs] = spilled.read(bucket)
-    if spilled.has_requests:
-        users = (user for user in users if user.requests)
     return assembly.planner.plan(
-        bucket, islice(users, limit), has_requests=spilled.has_requests, live=live
+        bucket,
+        islice(_served(spilled, bucket), limit),
+        has_requests=spilled.has_requests,
+        live=live,
     )
+
+
+def _served(spilled: Spill, bucket: int) -> Iterator[UserInputs]:
+    """Yield the users of a bucket that a run has to do with, in order.
+
+    With a requests table these are the users it names, and those who opted out: what is published
+    of theirs is withdrawn, whether they are still asked for or not.
+    """
+    for user in spilled.read(bucket):
+        if user.requests or user.profile.opt_out or not spilled.has_requests:
+            yield user
 
 
 def _cut(spilled: Spill, limit: int | None) -> list[int | None]:
@@ -275,9 +287,7 @@ def _cut(spilled: Spill, limit: int | None) -> list[int | None]:
     limits: list[int | None] = []
     left = limit
     for bucket in range(spilled.num_buckets):
-        users = spilled.read(bucket) if left else iter(())
-        wanted = (u for u in users if u.requests or not spilled.has_requests)
-        found = sum(1 for _ in islice(wanted, left))
+        found = sum(1 for _ in islice(_served(spilled, bucket), left)) if left else 0
         limits.append(found)
         left -= found
     return limits
@@ -289,5 +299,7 @@ def _count(outcomes: Sequence[Outcome]) -> Counts:
 
 
 def _write_spec(folder: Path, settings: Settings, limits: Sequence[int | None]) -> None:
-    spec = {"settings": settings.model_dump(mode="json"), "limits": list(limits)}
-    (folder / _SPEC).write_text(json.dumps(spec), encoding="utf-8")
+    """Leave what a worker needs to know in the run's folder."""
+    whole = settings.model_copy(update={"output": settings.output.resolve()})
+    spec = {"settings": whole.model_dump(mode="json"), "limits": list(limits)}
+    LocalFiles().replace(folder / _SPEC, json.dumps(spec).encode())

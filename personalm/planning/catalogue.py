@@ -5,17 +5,15 @@ The choice follows from the items and this one user's profile, never from other 
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import bm25s
 import numpy as np
-import Stemmer
-from bm25s.stopwords import STOPWORDS_EN_PLUS
 
 from personalm.hashing import digest, user_digest
+from personalm.terms import split_terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,15 +24,9 @@ if TYPE_CHECKING:
 
     Marks: TypeAlias = NDArray[np.uint64]
 
-# bm25s tells every handler of each index it builds.
-logging.getLogger("bm25s").setLevel(logging.WARNING)
-
 _MAX_TEXTS = 50
 _MAX_LIKED = 100
 _MAX_WEIGHT = 8
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-# Words of two letters or more; two characters, overlapping, where there are no spaces.
-_TERM = rf"(?=([{_CJK}]{{2}}|(?<![^\W{_CJK}])[^\W{_CJK}]{{2,}}))"
 
 
 class Catalogue:
@@ -80,7 +72,7 @@ class Catalogue:
         texts.extend(profile.texts[-_MAX_TEXTS:])
         if index is None or not texts:
             return scores
-        weights = Counter(t for terms in _terms(texts) for t in terms if t in index.vocab_dict)
+        weights = Counter(t for terms in split_terms(texts) for t in terms if t in index.vocab_dict)
         # A word counts as often as the user has it, up to a limit: without one, a word that is
         # in every liked item would outweigh all that tells them apart.
         for weight in range(1, _MAX_WEIGHT + 1):
@@ -91,7 +83,7 @@ class Catalogue:
 
     @cached_property
     def _index(self) -> bm25s.BM25 | None:
-        terms = _terms([_words_of(item) for item in self._items])
+        terms = split_terms([_words_of(item) for item in self._items])
         if not any(terms):
             return None
         index = bm25s.BM25()
@@ -124,21 +116,6 @@ def _words_of(item: Item) -> str:
         elif isinstance(fact, tuple):
             words.extend(fact)
     return "\n".join(words)
-
-
-def _terms(texts: list[str]) -> list[list[str]]:
-    """Cut texts into stemmed words without stop words."""
-    found: list[list[str]] = bm25s.tokenize(
-        texts,
-        token_pattern=_TERM,
-        stopwords=list(STOPWORDS_EN_PLUS),
-        stemmer=Stemmer.Stemmer("english"),
-        return_ids=False,
-        show_progress=False,
-        allow_empty=False,
-    )
-    # bm25s has an empty word of its own, which no index knows.
-    return [[term for term in terms if term] for terms in found]
 
 
 def _mix(values: Marks) -> Marks:
