@@ -6,6 +6,7 @@ candidate number, so it changes when any of them does and never otherwise.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from personalm.generation.engine import batches, candidate_numbers
@@ -31,10 +32,11 @@ three through time today together tower town train tree two under until walk wal
 water way well west while wide wind window winter with wood word work yellow yes yet
 """
 _WORDS = tuple(_LEXICON.split())
+_MAX_GIVEN_CHARS = 200
 
 
 class ScriptedEngine:
-    """Writes sentences of plain words.
+    """Writes sentences of plain words, and of words from the prompt's end.
 
     `fail_on` names prompts to fail; `scripts` fixes the texts of a key, one a candidate, further
     draws going on where the last one ended and starting over at the end.
@@ -72,6 +74,15 @@ class ScriptedEngine:
         return Sample(text=text, num_tokens=len(text.split()), finish=finish)
 
 
+def _pick(words: tuple[str, ...], byte: int) -> str:
+    return words[byte % len(words)]
+
+
+def _given_words(text: str) -> tuple[str, ...]:
+    """Return the words at the prompt's end: what is asked for mostly stands there."""
+    return tuple(dict.fromkeys(re.findall(r"\b[a-z]{4,}\b", text[-_MAX_GIVEN_CHARS:])))
+
+
 def _sentences(prompt: Prompt, number: int) -> str:
     """Return one to three sentences, no more words than the prompt may have tokens."""
     key = prompt.key
@@ -79,7 +90,11 @@ def _sentences(prompt: Prompt, number: int) -> str:
     # 64 hexadecimal digits: two for the length, two for each of up to 31 words.
     numbers = bytes.fromhex(digest(name))
     num_words = min(8 + numbers[0] % 24, prompt.sampling.max_new_tokens)
-    words = [_WORDS[byte % len(_WORDS)] for byte in numbers[1 : num_words + 1]]
+    given = _given_words(prompt.text) or _WORDS
+    words = [
+        _pick(given if place % 3 else _WORDS, byte)
+        for place, byte in enumerate(numbers[1 : num_words + 1])
+    ]
     size = 6 + numbers[-1] % 6
     sentences = [words[start : start + size] for start in range(0, len(words), size)]
     return " ".join(" ".join(sentence).capitalize() + "." for sentence in sentences)
