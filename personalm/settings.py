@@ -125,7 +125,7 @@ class Selection(_Section):
     """A candidate that shares a longer run of words with the history is a copy."""
     max_echoed_words: int = Field(default=8, ge=2)
     """A candidate that shares a longer run of words with the prompt's own wording is an echo."""
-    min_grounded_share: float = Field(default=0.6, ge=0.0, le=1.0)
+    min_grounded_share: float = Field(default=0.65, ge=0.0, le=1.0)
     """A candidate of which a smaller share of the words with meaning stands in what the request
     gave, or is common, is made up."""
     min_style_texts: int = Field(default=2, ge=1)

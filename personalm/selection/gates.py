@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from personalm.settings import Selection
 
 
+# One word may be chance.
+_MIN_TAKEN_WORDS = 2
+
+
 class Gate(Protocol):
     """One reason to refuse a candidate."""
 
@@ -116,6 +120,7 @@ class Echo:
         words = split_words(text)
         return (
             self._repeats_wording(words, case)
+            or self._takes_over_examples(text, case)
             or self._repeats_cue(text, case)
             or any(_is_just(words, split_words(given)) for given in _asked(case))
         )
@@ -125,6 +130,18 @@ class Echo:
         prompt = self._runs.of((case.prompt,), length)
         given = self._runs.of(case.given_texts, length)
         return any(run in prompt and run not in given for run in runs(words, length))
+
+    @staticmethod
+    def _takes_over_examples(text: str, case: Case) -> bool:
+        """Tell whether the text speaks of what only the template's own examples speak of."""
+        wording = content_stems(case.prompt, case.language)
+        given = content_stems("\n".join((*case.given_texts, COMMON_WORDS)), case.language)
+        taken = wording & (content_stems(text, case.language) - given)
+        if len(taken) < _MIN_TAKEN_WORDS:
+            return False
+        return (
+            len(taken - content_stems("\n".join(case.history), case.language)) >= _MIN_TAKEN_WORDS
+        )
 
     def _repeats_cue(self, text: str, case: Case) -> bool:
         found = set(self._CUE.findall(text))

@@ -448,3 +448,25 @@ def test_a_long_piece_of_the_source_is_a_copy() -> None:
 
     assert gate("copy").refuses(PASSAGE, case)
     assert not gate("copy").refuses("Salt lowers the freezing point of water.", case)
+
+
+EXAMPLES = "Item: Spoons\nAbout: A course. Knives and wood are provided.\nItem: A Kettle\nAbout:"
+
+
+@pytest.mark.parametrize(
+    ("text", "history", "is_refused"),
+    [
+        ("A kettle with knives and wood provided.", (), True),
+        ("A kettle for a house of wood.", (), False),
+        ("A kettle with knives and wood provided.", ("my knives, my wood, provided daily",), False),
+    ],
+)
+def test_what_only_the_examples_of_a_template_speak_of_is_an_echo(
+    text: str,
+    history: tuple[str, ...],
+    is_refused: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Words that the user uses, or that the request gives, are nobody's echo; one word is chance."""
+    case = Case(prompt=EXAMPLES, item=Item(item_id="k", title="A Kettle"), history=history)
+
+    assert gate("echo").refuses(text, case) is is_refused
