@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from personalm.settings import Selection
 
 
-# One word may be chance.
-_MIN_TAKEN_WORDS = 2
+# One word or two may be chance.
+_MIN_TAKEN_WORDS = 3
 
 
 class Gate(Protocol):
@@ -139,9 +139,8 @@ class Echo:
         taken = wording & (content_stems(text, case.language) - given)
         if len(taken) < _MIN_TAKEN_WORDS:
             return False
-        return (
-            len(taken - content_stems("\n".join(case.history), case.language)) >= _MIN_TAKEN_WORDS
-        )
+        own = content_stems("\n".join(case.history), case.language)
+        return len(taken - own) >= _MIN_TAKEN_WORDS
 
     def _repeats_cue(self, text: str, case: Case) -> bool:
         found = set(self._CUE.findall(text))

@@ -466,7 +466,7 @@ def test_what_only_the_examples_of_a_template_speak_of_is_an_echo(
     history: tuple[str, ...],
     is_refused: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Words that the user uses, or that the request gives, are nobody's echo; one word is chance."""
+    """Words that the user uses or the request gives are no echo; one or two may be chance."""
     case = Case(prompt=EXAMPLES, item=Item(item_id="k", title="A Kettle"), history=history)
 
     assert gate("echo").refuses(text, case) is is_refused
