@@ -25,6 +25,7 @@ demo: install  ## Write texts for the sample users with the bundled models, and 
 	@$(BIN)/personalm demo; code=$$?; test $$code -eq 0 -o $$code -eq 3
 
 test: install lint  ## Run linters, type checker and the whole suite
+	@$(BIN)/personalm models --prepare bundled:smollm2-135m
 	@$(BIN)/python -m pytest -q
 
 lint: install  ## Run linters and the type checker
