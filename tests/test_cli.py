@@ -30,6 +30,15 @@ FAKES = {
 }
 
 
+# A shell lets the processes it starts in the background ignore Ctrl-C, and theirs inherit that.
+FOREGROUND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from personalm.cli import main
+main()
+"""
+
+
 def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command with the fakes and return what it did."""
     return subprocess.run(
@@ -197,7 +206,7 @@ def slow_run(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Return a run that takes long: many candidates of the fake model, and its output."""
     output = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-m", "personalm.cli", "run", "--model", "scripted", "-o", str(output)],
+        [sys.executable, "-c", FOREGROUND, "run", "--model", "scripted", "-o", str(output)],
         env={**os.environ, **FAKES, "PERSONALM_GENERATION__CANDIDATES": "64"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
