@@ -123,9 +123,11 @@ class Selection(_Section):
     embedder: str = "bundled:minilm-l6"
     max_copied_words: int = Field(default=10, ge=2)
     """A candidate that shares a longer run of words with the history is a copy."""
+    max_quoted_words: int = Field(default=8, ge=2)
+    """A candidate that shares a longer run of words with its own source is a copy."""
     max_echoed_words: int = Field(default=8, ge=2)
     """A candidate that shares a longer run of words with the prompt's own wording is an echo."""
-    min_grounded_share: float = Field(default=0.65, ge=0.0, le=1.0)
+    min_grounded_share: float = Field(default=0.85, ge=0.0, le=1.0)
     """A candidate of which a smaller share of the words with meaning stands in what the request
     gave, or is common, is made up."""
     min_style_texts: int = Field(default=2, ge=1)

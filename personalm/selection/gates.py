@@ -84,8 +84,9 @@ class Copy:
 
     name = "copy"
 
-    def __init__(self, max_copied_words: int) -> None:
+    def __init__(self, max_copied_words: int, max_quoted_words: int) -> None:
         self._limit = max_copied_words
+        self._source_limit = max_quoted_words
         self._runs = Runs()
 
     def refuses(self, text: str, case: Case) -> bool:
@@ -96,7 +97,7 @@ class Copy:
         length = run_length(words, self._limit)
         # A source is to be used: a short text may keep most of its words, in no long run.
         return self._shares(pieces, case.history, length) or self._shares(
-            pieces, case.topic_texts, self._limit + 1
+            pieces, case.topic_texts, self._source_limit + 1
         )
 
     def _shares(self, pieces: list[tuple[str, ...]], texts: tuple[str, ...], length: int) -> bool:
@@ -218,7 +219,7 @@ _MAKERS: dict[str, Callable[[Selection], Gate]] = {
     Empty.name: lambda _: Empty(),
     Unfinished.name: lambda _: Unfinished(),
     Echo.name: lambda selection: Echo(selection.max_echoed_words),
-    Copy.name: lambda selection: Copy(selection.max_copied_words),
+    Copy.name: lambda selection: Copy(selection.max_copied_words, selection.max_quoted_words),
     Loop.name: lambda _: Loop(),
     OffSubject.name: lambda _: OffSubject(),
     Facts.name: lambda _: Facts(),

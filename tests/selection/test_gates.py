@@ -425,7 +425,7 @@ PASSAGE = "Salt lowers the freezing point of water, so roads are salted before a
 @pytest.mark.parametrize(
     ("text", "is_refused"),
     [
-        ("Salt lets roads stay free of ice, as salted water freezes later.", False),
+        ("Salt lets the roads be free of a hard freeze, as salted water freezes later.", False),
         ("Roads are salted, and that is a good thing to know.", False),
         ("My grandfather drove a lorry through the mountains with a parrot.", True),
         ("Salt was mined by giants under a castle in the forest.", True),
