@@ -6,6 +6,7 @@ refuses is kept with the candidate. A gate looks at one text and its `Case`, at 
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from personalm.settings import Selection
 
 
+# A shorter source, a bare title for example, leaves a text no words to be made of.
+_MIN_SOURCE_WORDS = 8
 # One word or two may be chance.
 _MIN_TAKEN_WORDS = 3
 
@@ -175,7 +178,9 @@ class OffSubject:
         asked = case.instructions or "\n".join(case.topic_texts)
         subject = content_stems(asked, case.language)
         num_shared = len(subject & content_stems(text, case.language))
-        return num_shared < min(case.min_shared_words, len(subject))
+        # Of a bare title or a topic of two words, half or two are all that can be asked for.
+        most = min(len(subject), max(2, math.ceil(len(subject) / 2)))
+        return num_shared < min(case.min_shared_words, most)
 
 
 class Facts:
@@ -212,7 +217,7 @@ class Ungrounded:
         given = (*case.topic_texts, case.instructions or "", *case.thread)
         known = content_stems("\n".join(given), case.language)
         said = content_stems(text, case.language) - content_stems(COMMON_WORDS, case.language)
-        return bool(known) and len(said & known) < self._min_share * len(said)
+        return len(known) >= _MIN_SOURCE_WORDS and len(said & known) < self._min_share * len(said)
 
 
 _MAKERS: dict[str, Callable[[Selection], Gate]] = {

@@ -404,8 +404,8 @@ def test_a_kind_says_how_many_words_of_the_subject_must_come_up(
     num_asked: int,
     is_refused: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Where the subject has fewer words of meaning, all of them are enough."""
-    case = Case(subject="a flat battery on Friday night", min_shared_words=num_asked)
+    """Half of the subject's words of meaning are enough, however many are asked for."""
+    case = Case(subject="a flat battery on Friday night in the harbour", min_shared_words=num_asked)
 
     assert gate("off_subject").refuses("The battery was flat again.", case) is is_refused
     assert not gate("off_subject").refuses("The battery.", Case(subject="a battery"))
@@ -438,7 +438,10 @@ def test_ungrounded(text: str, is_refused: bool) -> None:  # noqa: FBT001 - a ta
 
 
 def test_ungrounded_passes_where_nothing_was_given() -> None:
-    """Without a source there is nothing to be true to."""
+    """Without a source, or with a bare title for one, there is nothing to be made of."""
+    assert not gate("ungrounded").refuses(
+        "A parrot sings on the lorry.", Case(subject="Space Jam (1996)")
+    )
     assert not gate("ungrounded").refuses("A parrot sings on the lorry.", Case())
 
 
