@@ -155,7 +155,8 @@ class Prompt:
     `draw` counts from 0; every further draw of a key has other noise. `batch` names the fixed
     batch plan: an engine may run prompts of one batch together and never mixes batches.
     `shown` are the texts of the history that the prompt shows, `num_trimmed` the history texts
-    and `num_cut_tokens` the tokens of the subject that had to be left out.
+    and `num_cut_tokens` the tokens of the subject that had to be left out. The first
+    `num_head_tokens` are those of every prompt of the kind, and can be read once for all.
     """
 
     key: Key
@@ -169,6 +170,7 @@ class Prompt:
     shown: tuple[str, ...] = ()
     num_trimmed: int = 0
     num_cut_tokens: int = 0
+    num_head_tokens: int = 0
 
     @property
     def digest(self) -> str:

@@ -20,6 +20,7 @@ from transformers.utils import logging as noise
 from personalm.errors import ModelError
 from personalm.generation.guards import check_folder, read_json
 from personalm.generation.models import find_folder, inspect_model
+from personalm.generation.shared_prefix import SHARED_PREFIX, can_share
 from personalm.generation.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ def load_model(
             remedy="Copy the folder again: all of its *.safetensors files belong together.",
         )
     text_tokenizer = TextTokenizer(tokenizer)
+    if can_share(network):
+        network.set_attn_implementation(SHARED_PREFIX)
+    else:
+        _log.warning("%s: prompts are copied for each candidate, which is slower", card.name)
     num_embeddings = network.get_input_embeddings().num_embeddings
     _check_vocabulary(folder, text_tokenizer.num_ids, num_embeddings)
     _log.info("%s loaded as %s on %s", card.name, kind, place)

@@ -1,8 +1,9 @@
 """The engine that runs a language model with torch.
 
-A batch is cut into groups that fit the memory. The prompts of a group are read once each, filled
-up on the left; then every candidate becomes a row of its own, and a row leaves as soon as it ends.
-The group's plan depends on the batch alone, never on what ran before it.
+A batch is cut into groups that fit the memory. The prompts of a group are read once each; then
+every candidate becomes a row of its own, and a row leaves as soon as it ends. How keys and values
+are kept is the decoding's business. The group's plan depends on the batch alone, never on what ran
+before it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import DynamicCache
 
 from personalm.errors import EngineError
+from personalm.generation.decoding import Heads, open_decoding
 from personalm.generation.engine import batches, candidate_numbers
 from personalm.generation.noise import row_seeds
 from personalm.generation.sampler import Sampler, logprobs_of
@@ -24,8 +25,6 @@ from personalm.records import Draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from torch import Tensor
 
     from personalm.generation.loading import LoadedModel
     from personalm.records import Prompt, Sample
@@ -41,6 +40,11 @@ class _Job:
     prompt: Prompt
     token_ids: tuple[int, ...]
     numbers: Sequence[int]
+
+    @property
+    def num_head_tokens(self) -> int:
+        """Tokens of the template's head; at least one token must be left to read."""
+        return min(self.prompt.num_head_tokens, len(self.token_ids) - 1)
 
     @property
     def num_positions(self) -> int:
@@ -65,6 +69,7 @@ class TorchEngine:
     def __init__(self, model: LoadedModel, *, max_batch_tokens: int) -> None:
         self._model = model
         self._max_batch_tokens = max_batch_tokens
+        self._heads = Heads()
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Draw]:
         """Yield one draw for each prompt, batch after batch, in the order of the prompts."""
@@ -164,15 +169,16 @@ class TorchEngine:
             for job in group
         ]
         live = list(chain.from_iterable(rows))
-        owner = self._tensor([i for i, job in enumerate(group) for _ in job.numbers])
         sampler = self._sampler(group)
-        ids, mask = self._fill_up([job.token_ids for job in group])
-        # Without the model's configuration: by it, transformers would also forget for models that
-        # name a window and do not use it. Windows that are used are in the attention mask.
-        cache = DynamicCache()
-        logits = self._forward(ids, mask, cache)[owner]
-        cache.batch_select_indices(owner)
-        mask = mask[owner]
+        decoding = open_decoding(
+            model,
+            [job.token_ids for job in group],
+            [i for i, job in enumerate(group) for _ in job.numbers],
+            heads=self._heads,
+            num_head_tokens=[job.num_head_tokens for job in group],
+            room=max(job.prompt.sampling.max_new_tokens for job in group),
+        )
+        logits = decoding.start()
         while True:
             tokens, failed = sampler.draw(logits)
             logprobs = logprobs_of(logits, tokens)
@@ -184,34 +190,16 @@ class TorchEngine:
             if not going:
                 break
             if len(going) < len(live):
-                kept = self._tensor(going)
-                cache.batch_select_indices(kept)
+                kept = torch.tensor(going, device=model.device)
+                decoding.keep(going)
                 sampler.keep(kept)
                 live = [live[i] for i in going]
-                tokens, mask = tokens[kept], mask[kept]
-            mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=-1)
-            logits = self._forward(tokens.unsqueeze(-1), mask, cache)
+                tokens = tokens[kept]
+            logits = decoding.step(tokens)
         return [
             {number: row.sample for number, row in zip(job.numbers, of_job, strict=True)}
             for job, of_job in zip(group, rows, strict=True)
         ]
-
-    def _forward(self, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-        """Return the logits after the last token of each row; the cache takes the tokens in.
-
-        Shapes: `ids` (rows, new), `mask` (rows, cached + new); the result (rows, vocabulary).
-        """
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[-1] :]
-        output = self._model.network(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            cache=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1]
-        return logits
 
     def _sampler(self, group: tuple[_Job, ...]) -> Sampler:
         jobs = [job for job in group for _ in job.numbers]
@@ -225,17 +213,6 @@ class TorchEngine:
             vocabulary=self._model.num_embeddings,
             device=self._model.device,
         )
-
-    def _fill_up(self, prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-        """Return ids and mask, both (prompts, longest); the mask follows the lengths alone."""
-        width = max(map(len, prompts))
-        pad = self._model.pad_id
-        ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        return self._tensor(ids), self._tensor(mask)
-
-    def _tensor(self, values: Sequence[object]) -> Tensor:
-        return torch.tensor(values, dtype=torch.int64, device=self._model.device)
 
 
 def _area(group: list[_Job]) -> int:

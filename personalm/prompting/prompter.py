@@ -6,6 +6,7 @@ A task is prompted alone: its prompt depends on no other task, and an error in i
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 from personalm.errors import TemplateError
@@ -54,6 +55,7 @@ class Prompter:
         self._max_positions = max_positions
         self._seed = seed
         self._renderer = Renderer(kinds)
+        self._heads: dict[str, tuple[int, ...]] = {}
 
     def prompt(self, task: Task, *, batch: str, draw: int = 0) -> Prompt | Rejection:
         """Return the prompt of a task; `batch` names the fixed batch plan it belongs to."""
@@ -85,7 +87,19 @@ class Prompter:
             shown=draft.material.samples + draft.material.examples,
             num_trimmed=draft.material.num_trimmed,
             num_cut_tokens=draft.material.num_cut_tokens,
+            num_head_tokens=self._count_head_tokens(task.request.kind, draft.token_ids),
         )
+
+    def _count_head_tokens(self, kind: str, token_ids: tuple[int, ...]) -> int:
+        """Return how many tokens a prompt starts with that every prompt of its kind starts with.
+
+        The last token of the head may be another one where text follows.
+        """
+        if kind not in self._heads:
+            head = self._tokenizer.encode(self._renderer.head_of(kind))
+            self._heads[kind] = (*self._tokenizer.prefix_ids, *head)
+        pairs = zip(self._heads[kind], token_ids, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def _draft(self, task: Task, sampling: Sampling) -> Draft | None:
         tokenizer = self._tokenizer

@@ -7,6 +7,7 @@ found when it is loaded; every error of Jinja becomes a `TemplateError` here.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta
@@ -75,6 +76,7 @@ class Renderer:
         self._environment = _Environment()
         self._templates: dict[str, Template] = {}
         self._variables: dict[str, frozenset[str]] = {}
+        self._heads = {name: _head_of(kind.source) for name, kind in kinds.items()}
         for name, kind in kinds.items():
             self._variables[name] = self._find_variables(kind)
             self._templates[name] = self._environment.from_string(kind.source)
@@ -84,6 +86,10 @@ class Renderer:
     def variables_of(self, kind: str) -> frozenset[str]:
         """Return the names that a template asks for: what it does not show need not be found."""
         return self._variables[kind]
+
+    def head_of(self, kind: str) -> str:
+        """Return the text that every prompt of a kind starts with: what stands before a tag."""
+        return self._heads[kind]
 
     def render(self, kind: str, context: Context) -> str:
         """Return the prompt, without space at its end: the model would have to continue it.
@@ -133,3 +139,8 @@ class Renderer:
             raise TemplateError(f"{kind.path}: {error.message}") from None
         except Exception as error:  # noqa: BLE001 - the message is about made-up values
             raise TemplateError(f"{kind.path}: {type(error).__name__}: {error}") from None
+
+
+def _head_of(source: str) -> str:
+    # Space before a tag may be taken away by it.
+    return re.split(r"\{[{%#]", source, maxsplit=1)[0].rstrip()

@@ -239,6 +239,18 @@ def test_a_prompt_starts_with_what_the_model_must_see_first() -> None:
     assert _prompt(_task(), prompter).token_ids[:3] == (256, 257, ord("H"))
 
 
+def test_the_head_is_what_every_prompt_of_a_kind_starts_with() -> None:
+    """It ends before the first tag, is whole tokens, and never reaches into what a user wrote."""
+    kind = _kind("Short posts.\n\n{% for t in samples %}{{ t }} {% endfor %}{{ subject }}")
+    prompter = _prompter(kind)
+    prompts = [_prompt(_task(subject=subject), prompter) for subject in ("a kettle", "Short")]
+
+    for prompt in prompts:
+        assert prompt.num_head_tokens == len("Short posts.")
+    assert prompts[0].token_ids[:12] == prompts[1].token_ids[:12]
+    assert _prompt(_task(subject="x"), _prompter(_kind("{{ subject }}"))).num_head_tokens == 0
+
+
 def test_an_empty_prompt_starts_from_the_models_own_token_or_is_rejected() -> None:
     """A template may leave everything to the model."""
     empty = _kind("{{ instructions }}")
