@@ -112,8 +112,8 @@ class Generation(_Section):
     threads: int = Field(default=0, ge=0)
     """Threads of torch; 0 is one a core."""
     max_batch_tokens: int = Field(default=16_384, ge=256)
-    """Rows times positions that one batch may hold; more is run in several batches."""
-    unit_tokens: int = Field(default=1_200, ge=1)
+    """Positions whose keys and values one batch may keep; more is run in several batches."""
+    unit_tokens: int = Field(default=2_400, ge=1)
     """New tokens a unit may ask for: about ten seconds of work on two cores."""
 
 

@@ -56,11 +56,16 @@ def open_decoding(
     `owners` names the prompt of each row, ascending; `room` is the most new tokens of a row, and
     `num_head_tokens` how much of each prompt is the head of its template.
     """
-    if model.network.config._attn_implementation == SHARED_PREFIX:  # noqa: SLF001 - transformers has no public name for it
+    if shares_prefixes(model):
         return SharedDecoding(
             model, prompts, owners, heads=heads, num_head_tokens=num_head_tokens, room=room
         )
     return CopiedDecoding(model, prompts, owners)
+
+
+def shares_prefixes(model: LoadedModel) -> bool:
+    """Tell whether a model was loaded with the shared attention."""
+    return bool(model.network.config._attn_implementation == SHARED_PREFIX)  # noqa: SLF001 - transformers has no public name for it
 
 
 class CopiedDecoding:

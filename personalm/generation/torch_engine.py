@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from personalm.errors import EngineError
-from personalm.generation.decoding import Heads, open_decoding
+from personalm.generation.decoding import Heads, open_decoding, shares_prefixes
 from personalm.generation.engine import batches, candidate_numbers
 from personalm.generation.noise import row_seeds
 from personalm.generation.sampler import Sampler, logprobs_of
@@ -46,11 +46,6 @@ class _Job:
         """Tokens of the template's head; at least one token must be left to read."""
         return min(self.prompt.num_head_tokens, len(self.token_ids) - 1)
 
-    @property
-    def num_positions(self) -> int:
-        """Positions that a row of this job may fill."""
-        return len(self.token_ids) + self.prompt.sampling.max_new_tokens
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
@@ -63,7 +58,7 @@ class _Failure:
 class TorchEngine:
     """Draws candidates from a loaded model.
 
-    `max_batch_tokens` is the largest number of rows times positions that run together.
+    `max_batch_tokens` is the largest number of positions that are kept at a time.
     """
 
     def __init__(self, model: LoadedModel, *, max_batch_tokens: int) -> None:
@@ -113,7 +108,7 @@ class TorchEngine:
         group: list[_Job] = []
         for job in sorted(pieces, key=lambda job: (len(job.token_ids), job.place)):
             longer = [*group, job]
-            if group and _area(longer) > self._max_batch_tokens:
+            if group and self._num_cached(longer) > self._max_batch_tokens:
                 yield tuple(group)
                 longer = [job]
             group = longer
@@ -121,9 +116,21 @@ class TorchEngine:
             yield tuple(group)
 
     def _split_candidates(self, job: _Job) -> Iterator[_Job]:
-        size = max(1, self._max_batch_tokens // job.num_positions)
+        size = len(job.numbers)
+        while size > 1 and self._num_cached([replace(job, numbers=range(size))]) > (
+            self._max_batch_tokens
+        ):
+            size -= 1
         for start in range(0, len(job.numbers), size):
             yield replace(job, numbers=job.numbers[start : start + size])
+
+    def _num_cached(self, group: Sequence[_Job]) -> int:
+        """Return the positions whose keys and values a group keeps."""
+        longest = max(len(job.token_ids) for job in group)
+        new = max(job.prompt.sampling.max_new_tokens for job in group)
+        num_rows = sum(len(job.numbers) for job in group)
+        num_prefixes = len(group) if shares_prefixes(self._model) else num_rows
+        return num_prefixes * longest + num_rows * new
 
     def _serve(self, group: tuple[_Job, ...]) -> Iterator[tuple[_Job, dict[int, Sample] | str]]:
         """Run a group; on failure run it in parts, down to the prompt or row that fails."""
@@ -213,13 +220,6 @@ class TorchEngine:
             vocabulary=self._model.num_embeddings,
             device=self._model.device,
         )
-
-
-def _area(group: list[_Job]) -> int:
-    """Return rows times positions of a group."""
-    longest = max(len(job.token_ids) for job in group)
-    new = max(job.prompt.sampling.max_new_tokens for job in group)
-    return sum(len(job.numbers) for job in group) * (longest + new)
 
 
 def _halves(group: tuple[_Job, ...]) -> tuple[tuple[_Job, ...], ...]:
