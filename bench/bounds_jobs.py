@@ -1,4 +1,4 @@
-"""The jobs of `bench.bounds`, each the whole of a process: `python -m bench.bounds_jobs JOB FOLDER N`.
+"""The jobs of `bench.bounds`: `python -m bench.bounds_jobs JOB FOLDER N` is one process.
 
 The last line of the output is the job's report as JSON.
 """

@@ -30,24 +30,50 @@ _SHARE_WITH_LANGUAGE = 0.5
 _FIRST_DAY = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp())
 _SECONDS = 2 * 365 * 86_400
 
-_OPENINGS = """Finally got round to the|Spent the whole evening on the|Nobody warned me about the
-|Still thinking about the|Bought a second-hand|My neighbour lent me the|It rained, so I cleaned the
-|Good morning to everybody but the|Three weeks in, and the|Does anyone else talk to their
-|Took the long way home past the|Half the street came to look at my""".replace("\n", "").split("|")
-_THINGS = """kettle bicycle tomatoes piano ferry harbour library allotment chessboard sourdough
+_OPENINGS = (
+    "Finally got round to the",
+    "Spent the whole evening on the",
+    "Nobody warned me about the",
+    "Still thinking about the",
+    "Bought a second-hand",
+    "My neighbour lent me the",
+    "It rained, so I cleaned the",
+    "Good morning to everybody but the",
+    "Three weeks in, and the",
+    "Does anyone else talk to their",
+    "Took the long way home past the",
+    "Half the street came to look at my",
+)
+_NOUNS = """kettle bicycle tomatoes piano ferry harbour library allotment chessboard sourdough
 telescope lighthouse camera violin beehive greenhouse typewriter radio sailboat pottery marathon
 orchard crossword accordion aquarium bonsai calligraphy drone embroidery fountain guitar hammock
 inkwell jigsaw kayak lantern mandolin notebook origami pancakes quilt recorder scooter tripod
-umbrella vinyl waffles xylophone yoghurt zither""".split()
-_MIDDLES = """ and it was worth every minute| before the shops opened| with my sister on the phone
-| although the forecast was dreadful| while the soup went cold| for the first time this year
-| and now my hands smell of oil| just to see whether it still works| as if it were a holiday
-| without a single complaint from the cat""".replace("\n", "").split("|")
-_ENDINGS = """.|. Tomorrow again.|. Would do it again in a heartbeat!|, which surprised even me.
-|. Ask me about it on Sunday.|. No regrets so far.|... we shall see.|. The bread was fine, too.
-|. Pictures to follow when the light is better.|, and that is all I have to say.""".replace(
-    "\n", ""
-).split("|")
+umbrella vinyl waffles xylophone yoghurt zither"""
+_THINGS = tuple(_NOUNS.split())
+_MIDDLES = (
+    " and it was worth every minute",
+    " before the shops opened",
+    " with my sister on the phone",
+    " although the forecast was dreadful",
+    " while the soup went cold",
+    " for the first time this year",
+    " and now my hands smell of oil",
+    " just to see whether it still works",
+    " as if it were a holiday",
+    " without a single complaint from the cat",
+)
+_ENDINGS = (
+    ".",
+    ". Tomorrow again.",
+    ". Would do it again in a heartbeat!",
+    ", which surprised even me.",
+    ". Ask me about it on Sunday.",
+    ". No regrets so far.",
+    "... we shall see.",
+    ". The bread was fine, too.",
+    ". Pictures to follow when the light is better.",
+    ", and that is all I have to say.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +175,7 @@ def _interactions(
     )
 
 
-def _take(words: list[str], numbers: Numbers) -> pa.Array[Any]:
+def _take(words: tuple[str, ...], numbers: Numbers) -> pa.Array[Any]:
     return pa.array(words).take(pa.array(numbers))
 
 

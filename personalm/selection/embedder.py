@@ -55,12 +55,13 @@ class ScriptedEmbedder:
         """Count the trigrams of each text; letters and digits are all that is known."""
         size = self._num_dimensions
         rows = np.zeros((len(texts), size), dtype=np.float32)
-        for row, text in zip(rows, texts, strict=True):
+        for number, text in enumerate(texts):
             padded = f"  {' '.join(text.casefold().split())}  "
             if not any(character.isalnum() for character in padded):
                 continue
             trigrams = (padded[start : start + 3] for start in range(len(padded) - 2))
-            row += np.bincount([_checksum(trigram) % size for trigram in trigrams], minlength=size)
+            dimensions = [_checksum(trigram) % size for trigram in trigrams]
+            rows[number] = np.bincount(dimensions, minlength=size)
         return _normalise(rows)
 
 
