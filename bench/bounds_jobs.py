@@ -142,7 +142,7 @@ def _counts(summary: Any) -> dict[str, Any]:  # noqa: ANN401 - a Summary, loaded
     return {"results": summary.counts.results, "rejections": summary.counts.rejections}
 
 
-def _settings(population: Population, output: Path, **overrides: object) -> Settings:
+def _settings(population: Population, output: Path, **overrides: Any) -> Settings:  # noqa: ANN401 - any setting
     from personalm.settings import load_settings  # noqa: PLC0415 - its load is timed
 
     return load_settings(output=output, **_FAKES, **_inputs(population), **overrides)

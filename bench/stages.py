@@ -7,7 +7,7 @@ left over add up to the whole.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ class Stopwatch:
     """Seconds by stage."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._stages: list[str] = [REST]
         self._since = time.perf_counter()
 

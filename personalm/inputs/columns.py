@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from personalm.inputs.mapping import Match
     from personalm.inputs.values import Conversion
 
-_MAX_ROWS = 32_768
+_MAX_ROWS = 16_384
 _MAX_BYTES = 32 << 20
 # So few runs of rows are converted one by one, without the rows between them.
 _MAX_RUNS = 64
