@@ -59,8 +59,9 @@ class ScriptedEmbedder:
             padded = f"  {' '.join(text.casefold().split())}  "
             if not any(character.isalnum() for character in padded):
                 continue
-            trigrams = (padded[start : start + 3] for start in range(len(padded) - 2))
-            dimensions = [_checksum(trigram) % size for trigram in trigrams]
+            # Python's own loop would be most of the time that a dry run takes.
+            checksums = map(_checksum, padded, padded[1:], padded[2:])
+            dimensions = np.fromiter(checksums, np.int64, count=len(padded) - 2) % size
             rows[number] = np.bincount(dimensions, minlength=size)
         return _normalise(rows)
 
@@ -127,8 +128,8 @@ class SentenceEmbedder:
 
 
 @lru_cache(maxsize=1 << 14)
-def _checksum(trigram: str) -> int:
-    return zlib.crc32(trigram.encode())
+def _checksum(first: str, second: str, third: str) -> int:
+    return zlib.crc32((first + second + third).encode())
 
 
 def find_folder(name: str | Path) -> Path:
