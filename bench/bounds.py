@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def start(job: str, folder: Path, size: int) -> dict[str, Any]:
-    """Run one job in a process of its own; return what it reports, with `peak_mb` added."""
+    """Run one job in a process of its own; return what it reports, with its memory and time."""
     command = [sys.executable, "-m", "bench.bounds_jobs", job, str(folder), str(size)]
     # This process stays small: what it holds when it forks would count for the child.
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own module
@@ -74,15 +74,21 @@ def start(job: str, folder: Path, size: int) -> dict[str, Any]:
     if child.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
     report: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return report | {"size": size, "peak_mb": usage.ru_maxrss * 1024 / _MB}
+    return report | {
+        "size": size,
+        "peak_mb": usage.ru_maxrss * 1024 / _MB,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
+    }
 
 
 def _print_run(title: str, run: dict[str, Any]) -> None:
     stages = sorted(run["stages"].items(), key=lambda stage: -stage[1])
-    shares = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages)
+    shares = ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages)
     print(
-        f"{title:<22} {run['peak_mb']:7.1f} MB {run['seconds']:8.1f} s "
-        f"{run['users'] / run['seconds']:8.1f} users/s  ({shares})",
+        f"{title:<22} {run['peak_mb']:6.1f} MB {run['seconds']:7.1f} s "
+        f"{run['users'] / run['seconds']:6.1f} users/s, of the processor "
+        f"{run['processor_seconds']:.1f} s, {run['users'] / run['processor_seconds']:.1f} users/s "
+        f"({shares})",
         flush=True,
     )
 

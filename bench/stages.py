@@ -1,4 +1,6 @@
-"""Where the time of a run goes: a stopwatch that the rooms' own methods start and stop.
+"""Where the processor's time of a run goes: a stopwatch that the rooms' methods start and stop.
+
+It counts what this process works, not what it waits: other work on the machine does not show.
 
 Time within one stage that another one takes is the other's alone, so that the stages and what is
 left over add up to the whole.
@@ -19,12 +21,12 @@ REST = "rest"
 
 
 class Stopwatch:
-    """Seconds by stage."""
+    """Seconds of the processor by stage."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._stages: list[str] = [REST]
-        self._since = time.perf_counter()
+        self._since = time.process_time()
 
     @contextmanager
     def at(self, stage: str) -> Iterator[None]:
@@ -68,7 +70,7 @@ class Stopwatch:
         return timed
 
     def _switch(self) -> None:
-        now = time.perf_counter()
+        now = time.process_time()
         self.seconds[self._stages[-1]] += now - self._since
         self._since = now
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from personalm.inputs.buckets import Buckets
 from personalm.inputs.volume import Volume, measure_volume
 from personalm.settings import Inputs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Write = Callable[..., str]
 
@@ -49,3 +56,17 @@ def test_what_cannot_be_opened_counts_for_nothing(write: Write) -> None:
 def test_buckets_follow_rows_and_bytes(num_rows: int, num_bytes: int, expected: int) -> None:
     """Small inputs have 16 buckets; with larger ones a bucket keeps its size, up to 4,096."""
     assert Volume(num_rows=num_rows, num_bytes=num_bytes).num_buckets == expected
+
+
+@pytest.mark.parametrize(("num_buckets", "num_files"), [(16, 16), (4_096, 0)])
+def test_more_buckets_wait_for_more_rows(num_buckets: int, num_files: int, tmp_path: Path) -> None:
+    """Rows are written many at a time, however many buckets they are laid into."""
+    rows = pa.record_batch({"user_id": pa.array(["x"] * 70_000)})
+    buckets = Buckets(tmp_path / "rows", rows.schema, num_buckets=num_buckets)
+    buckets.create()
+    buckets.add(rows, np.arange(70_000, dtype=np.int64) % num_buckets)
+
+    assert len(list((tmp_path / "rows").iterdir())) == num_files
+
+    buckets.flush()
+    assert sum(len(buckets.read(bucket)) for bucket in range(num_buckets)) == 70_000
