@@ -58,7 +58,7 @@ def test_buckets_follow_rows_and_bytes(num_rows: int, num_bytes: int, expected: 
     assert Volume(num_rows=num_rows, num_bytes=num_bytes).num_buckets == expected
 
 
-@pytest.mark.parametrize(("num_buckets", "num_files"), [(16, 16), (4_096, 0)])
+@pytest.mark.parametrize(("num_buckets", "num_files"), [(16, 16), (1_100, 0)])
 def test_more_buckets_wait_for_more_rows(num_buckets: int, num_files: int, tmp_path: Path) -> None:
     """Rows are written many at a time, however many buckets they are laid into."""
     rows = pa.record_batch({"user_id": pa.array(["x"] * 70_000)})
