@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint bench bounds clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,6 +35,9 @@ lint: install  ## Run linters and the type checker
 
 bench: install  ## Time the engine on the sample prompts
 	@$(BIN)/python -m bench.speed
+
+bounds: install  ## Measure memory and speed of runs over up to 100,000 made-up users, without a model
+	@$(BIN)/python -m bench.bounds
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from personalm.assembly import Assembly
 from personalm.hashing import digest
 from personalm.inputs.spill import Spill, spill
+from personalm.inputs.volume import measure_volume
 from personalm.progress import SilentProgress
 from personalm.records import Counts, Outcome
 from personalm.settings import Settings
@@ -95,7 +96,7 @@ class Run:
         return cls(
             assembly=Assembly(settings),
             spilled=Spill.attach(journal.spill_folder),
-            store=Store.open(settings.output, buckets=settings.store.buckets),
+            store=Store.open(settings.output, buckets=len(spec["limits"])),
             journal=journal,
             limits=spec["limits"],
         )
@@ -110,8 +111,9 @@ class Run:
             self._limits[bucket],
             self._store.live(bucket),
         )
-        resumed = [unit for unit in plan.units if self._journal.has(unit.unit_id)]
-        missing = [unit for unit in plan.units if not self._journal.has(unit.unit_id)]
+        done = {unit.unit_id for unit in plan.units if self._journal.has(unit.unit_id)}
+        resumed = [unit for unit in plan.units if unit.unit_id in done]
+        missing = [unit for unit in plan.units if unit.unit_id not in done]
         counts = Counts(
             requests=plan.num_requests,
             unchanged=len(plan.unchanged),
@@ -168,7 +170,7 @@ def open_run(
     """
     progress = progress or SilentProgress()
     assembly = Assembly(settings)
-    store = Store.open(settings.output, buckets=settings.store.buckets)
+    store = Store.open(settings.output, buckets=num_buckets_of(settings))
     with store.lock():
         journal = store.start_run(assembly.fingerprint)
         progress.begin_reading()
@@ -212,7 +214,7 @@ def open_plans(
     """
     progress = progress or SilentProgress()
     assembly = Assembly(settings)
-    num_buckets = against.num_buckets if against else settings.store.buckets
+    num_buckets = against.num_buckets if against else num_buckets_of(settings)
     progress.begin_reading()
     with (
         TemporaryDirectory(prefix="personalm-") as folder,
@@ -252,6 +254,11 @@ def count(
                 generated=sum(len(unit.tasks) for unit in plan.units),
             )
     return total
+
+
+def num_buckets_of(settings: Settings) -> int:
+    """Return the number of buckets of a new output folder, by what the inputs hold."""
+    return settings.store.buckets or measure_volume(settings.inputs).num_buckets
 
 
 def _plan(

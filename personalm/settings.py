@@ -137,7 +137,8 @@ class Selection(_Section):
 class Store(_Section):
     """How the output folder is laid out; fixed when it is first written."""
 
-    buckets: int = Field(default=16, ge=1, le=4096)
+    buckets: int | None = Field(default=None, ge=1, le=4096)
+    """One is read and written at a time; None: as many as the inputs ask for, 16 at the least."""
 
 
 class Settings(BaseSettings):

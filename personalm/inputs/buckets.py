@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 
 PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
-_MAX_ROWS = 131_072
+_MAX_ROWS = 65_536
 _MAX_BYTES = 64 << 20
+# Each stream has a head of its own, of about ten rows; it must not be most of a file.
+_ROWS_A_STREAM = 64
 _OPTIONS = ipc.IpcWriteOptions(compression="lz4")
 
 
 class Buckets:
     """The buckets of one table, below a folder of its own."""
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, *, num_buckets: int = 1) -> None:
+        """Take what is laid into `num_buckets`; it only decides how many rows wait for a write."""
         self._folder = folder
+        self._max_rows = max(_MAX_ROWS, _ROWS_A_STREAM * num_buckets)
         self._schema = schema
         self._waiting: list[pa.RecordBatch] = []
         self._targets: list[NDArray[np.int64]] = []
@@ -47,7 +51,7 @@ class Buckets:
         self._targets.append(targets)
         self._num_rows += len(rows)
         self._num_bytes += rows.nbytes
-        if self._num_rows >= _MAX_ROWS or self._num_bytes >= _MAX_BYTES:
+        if self._num_rows >= self._max_rows or self._num_bytes >= _MAX_BYTES:
             self.flush()
 
     def flush(self) -> None:

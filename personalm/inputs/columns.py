@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from personalm.inputs.mapping import Match
     from personalm.inputs.values import Conversion
 
-_MAX_ROWS = 32_768
+_MAX_ROWS = 16_384
 _MAX_BYTES = 32 << 20
+# So few runs of rows are converted one by one, without the rows between them.
+_MAX_RUNS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,22 +103,37 @@ class FileReader:
             first_row = 0
             for group in range(parquet.num_row_groups):
                 if self._may_hold(parquet, group, where, tally):
-                    for batch in self._batches(parquet, (group,), first_row, tally):
-                        columns = {name: batch.rows.column(name) for name in where.ids}
-                        yield batch.filter(where.mask(columns))
-                first_row += parquet.metadata.row_group(group).num_rows
+                    for raw in self._raw(parquet, self._needed_in_file, (group,)):
+                        yield from self._pick(raw, first_row, where, tally)
+                        first_row += len(raw)
+                else:
+                    first_row += parquet.metadata.row_group(group).num_rows
+
+    def _pick(
+        self, raw: pa.RecordBatch, first_row: int, where: Where, tally: Tally
+    ) -> Iterator[Batch]:
+        """Convert the chosen rows of a batch, and of the others little or nothing."""
+        ids = {name: self._column(name, raw, first_row, tally) for name in where.ids}
+        for start, stop in _runs(where.mask(ids)):
+            part = raw.slice(start, stop - start)
+            batch = self._convert_batch(part, first_row + start, tally)
+            columns = {name: batch.rows.column(name) for name in where.ids}
+            yield batch.filter(where.mask(columns))
 
     def _batches(
         self, parquet: pq.ParquetFile, groups: Sequence[int], first_row: int, tally: Tally
     ) -> Iterator[Batch]:
         for raw in self._raw(parquet, self._needed_in_file, groups):
-            after = first_row + len(raw)
-            yield Batch(
-                file=str(self.file.path),
-                rows=self._convert(raw, first_row, tally),
-                numbers=pa.array(np.arange(first_row, after, dtype=np.int64)),
-            )
-            first_row = after
+            yield self._convert_batch(raw, first_row, tally)
+            first_row += len(raw)
+
+    def _convert_batch(self, raw: pa.RecordBatch, first_row: int, tally: Tally) -> Batch:
+        numbers = np.arange(first_row, first_row + len(raw), dtype=np.int64)
+        return Batch(
+            file=str(self.file.path),
+            rows=self._convert(raw, first_row, tally),
+            numbers=pa.array(numbers),
+        )
 
     @property
     def _needed_in_file(self) -> list[str]:
@@ -200,3 +217,15 @@ class FileReader:
             if index >= 0:
                 raise place.error("the column and the folder of the file disagree", index=index)
         return pa.repeat(pa.scalar(given, pa.string()), len(raw))
+
+
+def _runs(mask: pa.Array[Any]) -> list[tuple[int, int]]:
+    """Return the bounds of the runs of chosen rows, as one where there are very many."""
+    chosen = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
+    if not len(chosen):
+        return []
+    ends = np.flatnonzero(np.diff(chosen) > 1)
+    if len(ends) >= _MAX_RUNS:
+        return [(int(chosen[0]), int(chosen[-1]) + 1)]
+    starts, stops = chosen[[0, *(ends + 1)]], chosen[[*ends, -1]] + 1
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))

@@ -13,6 +13,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+import pyarrow as pa
+
 from personalm.errors import InputError, StoreError
 from personalm.inputs.buckets import PRIVATE_FOLDER, Buckets, write_private
 from personalm.inputs.report import InputReport
@@ -111,6 +113,8 @@ def spill(
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True)
         write_private(folder / _MARK, b"")
         report, requests_by_bucket = spilling.write()
+        # Arrow keeps what it has freed for later, and nothing later needs as much.
+        pa.default_memory_pool().release_unused()
         spilled = Spill(
             folder=folder,
             num_buckets=num_buckets,

@@ -79,7 +79,10 @@ class Spilling:
             )
         self._num_buckets = num_buckets
         self._on_rows = on_rows
-        self._buckets = {name: Buckets(folder / name, s) for name, s in SCHEMAS.items()}
+        self._buckets = {
+            name: Buckets(folder / name, schema, num_buckets=num_buckets)
+            for name, schema in SCHEMAS.items()
+        }
         self._tallies = {table: Tally(table) for table in ("profiles", "interactions", "requests")}
         self._voices = Routes(num_buckets)
         self._threads = Routes(num_buckets)

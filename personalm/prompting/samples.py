@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    Grams: TypeAlias = frozenset[tuple[str, ...]]
 
 _MAX_TEXTS = 200
 _MAX_CHARS = 600
@@ -33,7 +35,8 @@ def sample_styles(
     newest = list(dict.fromkeys(text for text in reversed(texts) if text.strip()))[:_MAX_TEXTS]
     left = [text for text in newest if text not in excluded]
     good = [text for text in left if _is_good(text)]
-    other = [text for text in left if not _is_good(text)]
+    others = set(left).difference(good)
+    other = [text for text in left if text in others]
     # What is excluded is shown elsewhere: its twins would be no news either.
     taken = [_grams(text) for text in newest if text in excluded]
     chosen: list[str] = []
@@ -42,7 +45,7 @@ def sample_styles(
     return tuple(chosen)
 
 
-def _spread(texts: Sequence[str], k: int, taken: list[frozenset[str]]) -> list[str]:
+def _spread(texts: Sequence[str], k: int, taken: list[Grams]) -> list[str]:
     """Choose k texts, each as far as can be from all before it; note their trigrams in `taken`."""
     if k < 1 or not texts:
         return []
@@ -70,19 +73,19 @@ def _is_good(text: str) -> bool:
     return is_prose and len(text.strip()) in _GOOD_CHARS
 
 
-def _grams(text: str) -> frozenset[str]:
+def _grams(text: str) -> Grams:
     """Return the trigrams of characters; a text shorter than that stands for itself."""
     folded = " ".join(text[:_MAX_CHARS].lower().split())
-    return frozenset(folded[i : i + 3] for i in range(max(1, len(folded) - 2)))
+    return frozenset(zip(folded, folded[1:], folded[2:], strict=False)) or frozenset({(folded,)})
 
 
-def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
+def _overlap(one: Grams, other: Grams) -> float:
     """Return the Jaccard similarity of two sets."""
     common = len(one & other)
     return common / (len(one) + len(other) - common)
 
 
-def _typicality(grams: Sequence[frozenset[str]]) -> list[float]:
+def _typicality(grams: Sequence[Grams]) -> list[float]:
     """Say of each text in how many of the texts its trigrams occur, on average."""
     spread = Counter(gram for each in grams for gram in each)
-    return [sum(spread[gram] for gram in each) / len(each) for each in grams]
+    return [sum(map(spread.__getitem__, each)) / len(each) for each in grams]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import zlib
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -52,14 +53,16 @@ class ScriptedEmbedder:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Count the trigrams of each text; letters and digits are all that is known."""
-        rows = np.zeros((len(texts), self._num_dimensions), dtype=np.float32)
-        for row, text in zip(rows, texts, strict=True):
+        size = self._num_dimensions
+        rows = np.zeros((len(texts), size), dtype=np.float32)
+        for number, text in enumerate(texts):
             padded = f"  {' '.join(text.casefold().split())}  "
             if not any(character.isalnum() for character in padded):
                 continue
-            for start in range(len(padded) - 2):
-                number = zlib.crc32(padded[start : start + 3].encode())
-                row[number % self._num_dimensions] += 1.0
+            # Python's own loop would be most of the time that a dry run takes.
+            checksums = map(_checksum, padded, padded[1:], padded[2:])
+            dimensions = np.fromiter(checksums, np.int64, count=len(padded) - 2) % size
+            rows[number] = np.bincount(dimensions, minlength=size)
         return _normalise(rows)
 
 
@@ -122,6 +125,11 @@ class SentenceEmbedder:
         if all(token == unknown for token in tokens["input_ids"]):
             return ()
         return (text,) if is_short else tuple(_cut(text, tokens["offset_mapping"], self._window))
+
+
+@lru_cache(maxsize=1 << 14)
+def _checksum(first: str, second: str, third: str) -> int:
+    return zlib.crc32((first + second + third).encode())
 
 
 def find_folder(name: str | Path) -> Path:

@@ -138,12 +138,12 @@ class Echo:
     @staticmethod
     def _takes_over_examples(text: str, case: Case) -> bool:
         """Tell whether the text speaks of what only the template's own examples speak of."""
-        wording = content_stems(case.prompt, case.language)
-        given = content_stems("\n".join((*case.given_texts, COMMON_WORDS)), case.language)
-        taken = wording & (content_stems(text, case.language) - given)
+        wording = content_stems((case.prompt,), case.language)
+        given = content_stems((*case.given_texts, COMMON_WORDS), case.language)
+        taken = wording & (content_stems((text,), case.language) - given)
         if len(taken) < _MIN_TAKEN_WORDS:
             return False
-        own = content_stems("\n".join(case.history), case.language)
+        own = content_stems(case.history, case.language)
         return len(taken - own) >= _MIN_TAKEN_WORDS
 
     def _repeats_cue(self, text: str, case: Case) -> bool:
@@ -175,9 +175,9 @@ class OffSubject:
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether the subject hardly comes up; a subject without such words passes all."""
-        asked = case.instructions or "\n".join(case.topic_texts)
+        asked = (case.instructions,) if case.instructions else case.topic_texts
         subject = content_stems(asked, case.language)
-        num_shared = len(subject & content_stems(text, case.language))
+        num_shared = len(subject & content_stems((text,), case.language))
         # Of a bare title or a topic of two words, half or two are all that can be asked for.
         most = min(len(subject), max(2, math.ceil(len(subject) / 2)))
         return num_shared < min(case.min_shared_words, most)
@@ -215,8 +215,8 @@ class Ungrounded:
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether the text speaks of things that nobody mentioned."""
         given = (*case.topic_texts, case.instructions or "", *case.thread)
-        known = content_stems("\n".join(given), case.language)
-        said = content_stems(text, case.language) - content_stems(COMMON_WORDS, case.language)
+        known = content_stems(given, case.language)
+        said = content_stems((text,), case.language) - content_stems((COMMON_WORDS,), case.language)
         return len(known) >= _MIN_SOURCE_WORDS and len(said & known) < self._min_share * len(said)
 
 

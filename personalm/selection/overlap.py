@@ -43,23 +43,28 @@ class Runs:
     """
 
     def __init__(self, *, num_kept: int = 16) -> None:
-        self._collect = lru_cache(maxsize=num_kept)(_collect)
+        self._collect = lru_cache(maxsize=num_kept)(self._collect_anew)
+        self._words = lru_cache(maxsize=2)(_newest_words)
 
     def of(self, texts: tuple[str, ...], length: int) -> frozenset[int]:
         """Return the runs of `length` words of all texts; none reaches from text to text."""
         return self._collect(texts, length)
 
+    def _collect_anew(self, texts: tuple[str, ...], length: int) -> frozenset[int]:
+        return frozenset(run for words in self._words(texts) for run in runs(words, length))
 
-def _collect(texts: tuple[str, ...], length: int) -> frozenset[int]:
-    found: set[int] = set()
+
+def _newest_words(texts: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the words of each text, newest first, as far as they count."""
+    found = []
     num_words = 0
     for text in reversed(texts):
         words = split_words(text)
-        found.update(runs(words, length))
+        found.append(words)
         num_words += len(words)
         if num_words >= _MAX_WORDS:
             break
-    return frozenset(found)
+    return tuple(found)
 
 
 def find(run: Sequence[str], words: Sequence[str]) -> int:

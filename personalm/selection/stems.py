@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import Stemmer
@@ -27,13 +27,15 @@ _STOP_WORDS = frozenset(
 _MIN_LETTERS = 2
 
 
-def content_stems(text: str, language: str) -> frozenset[str]:
-    """Return the stems of the words that carry meaning.
+# Candidates of one request are compared with the same texts one after the other.
+@lru_cache(maxsize=32)
+def content_stems(texts: tuple[str, ...], language: str) -> frozenset[str]:
+    """Return the stems of the words of some texts that carry meaning.
 
     Without a stemmer for the language the words stand for themselves; in scripts without spaces
     pairs of characters do. `language` is an ISO code; stop words are known for English.
     """
-    words = split_words(text)
+    words = split_words("\n".join(texts))
     if is_unspaced(words):
         return frozenset(first + second for first, second in pairwise(words))
     content = [w for w in words if len(w) >= _MIN_LETTERS and w not in _STOP_WORDS]

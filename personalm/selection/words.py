@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Thai and Lao, Burmese, Khmer, kana, Han, half-width kana, the rarer Han planes.
 _UNSPACED = (
@@ -36,6 +37,8 @@ SMILEY = (
 _EMOJI = re.compile(EMOJI)
 
 
+# A candidate is split by one gate after the other, and so is what it is compared with.
+@lru_cache(maxsize=64)
 def split_words(text: str) -> tuple[str, ...]:
     """Return the words of a text in lower case, in order."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
@@ -50,5 +53,7 @@ def count_words(text: str) -> int:
 
 def is_unspaced(words: tuple[str, ...]) -> bool:
     """Tell whether most of the words are single characters of a script without spaces."""
+    if not _UNSPACED_CHARACTER.search("".join(words)):
+        return False
     num_characters = sum(1 for word in words if _UNSPACED_CHARACTER.fullmatch(word))
     return 2 * num_characters > len(words)

@@ -74,9 +74,9 @@ def _tables(draw: st.DrawFn) -> dict[str, dict[str, pa.Array[Any]]]:
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(_tables(), st.integers(1, 4), st.integers(1, 3))
+@given(_tables(), st.integers(1, 4) | st.just(20), st.integers(1, 3), st.sampled_from([1, 2, 64]))
 def test_batch_and_lookup_agree_on_every_record(
-    tables: dict[str, dict[str, pa.Array[Any]]], group_size: int, num_buckets: int
+    tables: dict[str, dict[str, pa.Array[Any]]], group_size: int, num_buckets: int, max_runs: int
 ) -> None:
     """Profile, interactions, requests, voices and threads are equal for every user."""
     with tempfile.TemporaryDirectory() as folder:
@@ -87,8 +87,10 @@ def test_batch_and_lookup_agree_on_every_record(
         inputs = Inputs(**paths)
         with spill(inputs, Path(folder, "spill"), num_buckets=num_buckets) as spilled:
             users = [user for bucket in range(num_buckets) for user in spilled.read(bucket)]
-        for user in users:
-            assert find_user(inputs, user.profile.user_id) == user
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(columns, "_MAX_RUNS", max_runs)
+            for user in users:
+                assert find_user(inputs, user.profile.user_id) == user
         assert find_user(inputs, "somebody else") is None
 
 
@@ -152,6 +154,34 @@ def test_row_groups_without_the_user_are_not_read(
     assert found is not None
     assert found.profile.texts == ("t423",)
     assert set(groups) == {42}
+
+
+def test_rows_of_others_are_not_converted(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a shuffled file the ids are looked at, and the user's own rows made into records."""
+    ids = [number * 7919 % 500 for number in range(1000)]
+    path = write("a.parquet", {"user_id": ids, "text": [f"t{n}" for n in range(1000)]})
+    converted: list[int] = []
+    convert = columns.FileReader._convert
+
+    def watch(self: Any, raw: Any, first_row: int, tally: Any) -> Any:
+        converted.append(len(raw))
+        return convert(self, raw, first_row, tally)
+
+    monkeypatch.setattr(columns.FileReader, "_convert", watch)
+    found = find_user(Inputs(interactions=(path,)), 423)
+    assert found is not None
+    assert sorted(found.profile.texts) == sorted(f"t{n}" for n in range(1000) if ids[n] == 423)
+    assert sum(converted) == 2
+
+
+def test_a_bad_value_of_the_user_is_named_with_its_row_in_the_file(write: Write) -> None:
+    """Rows between the user's own do not shift the number, over row groups and batches alike."""
+    texts = pa.array([b"x"] * 11 + [b"\xff"] + [b"y"] * 4)
+    ids = [number % 4 for number in range(16)]
+    path = write("a.parquet", {"user_id": ids, "text": texts}, row_group_size=5)
+    with pytest.raises(InputError, match="UTF-8") as caught:
+        find_user(Inputs(interactions=(path,)), 3)
+    assert caught.value.row == 11
 
 
 def test_a_request_asked_for_twice_is_an_error_here_too(write: Write) -> None:
