@@ -33,8 +33,8 @@ _KNOWN_MODULES = frozenset(
 )
 _SETTINGS = re.compile(r"config\.json|sentence_.*_config\.json")
 _LOADER_KEYS = frozenset(
-    """backend config_args config_kwargs model_args model_kwargs processor_kwargs quantization_config
-    tokenizer_args tokenizer_name_or_path""".split()  # noqa: SIM905 - reads better
+    """backend config_args config_kwargs model_args model_kwargs processor_kwargs
+    quantization_config tokenizer_args tokenizer_name_or_path""".split()  # noqa: SIM905 - reads better
 )
 _ACTIVATIONS = "torch.nn.modules.activation."
 _DIGESTED = frozenset({".json", ".safetensors", ".txt", ".model"})
