@@ -6,7 +6,7 @@ import csv
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,7 +43,9 @@ def with_text_everywhere(text: str) -> Outcome:
     outcome = with_text(text)
     assert outcome.result is not None
     key = Key(user_id=text, kind=text, subject_id=text)
-    named = dict.fromkeys(("request_id", "model", "template", "language", "tier"), text)
+    named: dict[str, Any] = dict.fromkeys(
+        ("request_id", "model", "template", "language", "tier"), text
+    )
     return replace(outcome, result=replace(outcome.result, key=key, **named))
 
 
