@@ -156,7 +156,7 @@ def test_a_log_record_is_one_line(attack: str) -> None:
     assert commands(stream.getvalue()) == []
     assert stream.getvalue().count("\n") == 1
 
-    with pytest.raises(ValueError, match=".*") as caught:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - its message is the attack
         _fail(ATTACKS[attack])
     record.exc_info = (ValueError, caught.value, caught.tb)
     handler.handle(record)
