@@ -17,6 +17,7 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.server import warn_of_open_server
 from personalm.cli import REJECTED_SOME, run_app
 from personalm.pipeline import BucketReport, Run, Summary, open_run
 from personalm.progress import LineProgress, make_progress
@@ -52,6 +53,7 @@ def generate_content(
     limit: int | None = None,
 ) -> dict[str, object]:
     """Write every text that is missing or out of date, and publish them as one snapshot."""
+    warn_of_open_server()
     settings = load_settings(config, output=output, model=model)
     with open_run(settings, limit=limit, progress=LineProgress()) as run:
         reports: list[BucketReport] = []

@@ -19,6 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 from personalm import __version__
 from personalm.errors import PersonalmError, Stopped
 from personalm.progress import make_progress
+from personalm.visible import LineFormatter, visible, visible_line
 
 if TYPE_CHECKING:
     from personalm.pipeline import Summary
@@ -189,9 +190,9 @@ def generate(
 
         print_candidates(generation.candidates, generation.provenance.get("chosen"))
     if generation.text is None:
-        print(generation.reason, file=sys.stderr)
+        print(visible(generation.reason), file=sys.stderr)
         return REJECTED_SOME
-    print(generation.text)
+    print(visible(generation.text))
     return 0
 
 
@@ -225,10 +226,12 @@ def status(output: Path, *, json: Annotated[bool, Parameter(negative=())] = Fals
     else:
         print("no snapshot yet")
     if last:
-        print("last run: " + ", ".join(f"{name} {value}" for name, value in last.items()))
+        counts = ", ".join(f"{name} {value}" for name, value in last.items())
+        print(visible_line(f"last run: {counts}"))
     if unfinished:
+        run_id = visible_line(unfinished["run_id"])
         print(
-            f"unfinished run {unfinished['run_id']}: {unfinished['rows']} requests are journalled; "
+            f"unfinished run {run_id}: {unfinished['rows']} requests are journalled; "
             "the same `personalm run` goes on from there"
         )
     return 0
@@ -249,7 +252,7 @@ def verify(output: Path) -> int:
 
     problems = find_problems(output)
     for problem in problems:
-        print(problem)
+        print(visible_line(problem))
     print(f"{len(problems)} problems" if problems else "clean")
     return FAILED if problems else 0
 
@@ -354,7 +357,9 @@ def main() -> NoReturn:
 
 def run_app(door: App) -> NoReturn:
     """Run a command-line app; errors become one message, signals the exit codes of a shell."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(_run(door, sys.argv[1:]))
 
@@ -365,7 +370,7 @@ def _run(door: App, arguments: list[str]) -> int:
     except CycloptsError:
         return USAGE
     except PersonalmError as error:
-        print(f"personalm: {error}", file=sys.stderr)
+        print(visible(f"personalm: {error}"), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, Stopped) else Stopped()

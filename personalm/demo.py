@@ -17,6 +17,7 @@ from personalm.records import Key
 from personalm.report.page import write_report
 from personalm.settings import load_settings
 from personalm.store.reading import read_table
+from personalm.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,20 +66,22 @@ def _name_subjects(settings: Settings) -> dict[Key, str]:
 
 def _print_table(output: Path, subjects: Mapping[Key, str]) -> None:
     from rich.console import Console  # noqa: PLC0415 - only the demo prints a table
-    from rich.markup import escape  # noqa: PLC0415 - the same
     from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
 
     table = Table("user", "kind", "subject", "text", "cosine", "model", show_lines=True)
     rows = read_table(output).to_pylist()
     for row in sorted(rows, key=lambda r: (r["user_id"], r["kind"], r["subject_id"])):
         key = Key(user_id=row["user_id"], kind=row["kind"], subject_id=row["subject_id"])
         cosine = row["style_cosine"]
-        table.add_row(
-            escape(row["user_id"]),
+        cells = (
+            row["user_id"],
             row["kind"],
-            escape(subjects.get(key, key.subject_id)[:60]),
-            escape(row["text"]),
+            subjects.get(key, key.subject_id)[:60],
+            row["text"],
             "–" if cosine is None else f"{cosine:.2f}",
             row["model"],
         )
+        # A `Text` has no markup: brackets that a user typed stay brackets.
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     Console(width=None if sys.stdout.isatty() else 140).print(table)

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import signal
 
+from personalm.visible import visible_line
+
 
 class PersonalmError(Exception):
     """Base of all errors raised on purpose."""
@@ -57,7 +59,7 @@ class InputError(PersonalmError):
 
     def __str__(self) -> str:
         place = ", ".join(
-            f"{name} {value}"
+            f"{name} {visible_line(value)}"
             for name, value in (("file", self.file), ("column", self.column), ("row", self.row))
             if value is not None
         )

@@ -20,7 +20,8 @@ from personalm.hashing import digest
 
 SUFFIX = ".j2"
 _FRONT_MATTER = re.compile(r"\A\+\+\+\r?\n(.*?)^\+\+\+\r?\n(.*)\Z", re.DOTALL | re.MULTILINE)
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MAX_BYTES = 256 << 10
 
 
 class FrontMatter(BaseModel):
@@ -97,7 +98,12 @@ def load_kind(path: Path) -> Kind:
     if not _NAME.fullmatch(name):
         raise TemplateError(
             f"{path}: {name!r} is no name of a kind",
-            remedy="Use lower-case letters, digits and underscores, a letter first.",
+            remedy="Use up to 40 lower-case letters, digits and underscores, a letter first.",
+        )
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        raise TemplateError(
+            f"{path} is no regular file of at most {_MAX_BYTES // 1024} KB",
+            remedy="A template is a short text: move what is long into the tables.",
         )
     try:
         text = path.read_text(encoding="utf-8")
@@ -111,6 +117,8 @@ def load_kind(path: Path) -> Kind:
         )
     try:
         front = FrontMatter.model_validate(tomllib.loads(match.group(1)))
+    except RecursionError:
+        raise TemplateError(f"{path}: the front matter is nested too deep") from None
     except tomllib.TOMLDecodeError as error:
         raise TemplateError(f"{path}: the front matter is not valid TOML: {error}") from None
     except ValidationError as error:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from personalm.pipeline import open_plans
+from personalm.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,15 +54,16 @@ def _print_unit(written: WrittenUnit) -> None:
         draws = written.draws.get(outcome.key)
         if draws:
             print(_RULE)
-            print(draws[0].prompt.text)
+            print(visible(draws[0].prompt.text))
         _print_outcome(outcome)
 
 
 def _print_outcome(outcome: Outcome) -> None:
     key, result, rejection = outcome.key, outcome.result, outcome.rejection
-    print(f"{_RULE}\n{key.kind} for {key.user_id}, subject {key.subject_id}")
+    print(_RULE)
+    print(visible_line(f"{key.kind} for {key.user_id}, subject {key.subject_id}"))
     print_candidates(outcome.candidates, result.chosen if result else None)
     if result:
-        print(f"=> {result.text}")
+        print(visible(f"=> {result.text}"))
     if rejection:
-        print(f"=> rejected: {rejection.reason}: {rejection.message}")
+        print(visible(f"=> rejected: {rejection.reason}: {rejection.message}"))

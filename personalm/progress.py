@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from personalm.records import Counts
+from personalm.visible import visible_line
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -166,7 +167,7 @@ class LineProgress(CountingProgress):
             self._say(f"{self.share:4.0%}  {self.describe()}")
 
     def _say(self, line: str) -> None:
-        self._stream.write(f"{self._label}{line}\n")
+        self._stream.write(visible_line(f"{self._label}{line}") + "\n")
         self._stream.flush()
 
 
@@ -211,7 +212,7 @@ class BarProgress(CountingProgress):
 
     def note(self, line: str) -> None:
         """Print the line above the bar."""
-        self._bar.console.print(line, markup=False, highlight=False)
+        self._bar.console.print(visible_line(line), markup=False, highlight=False)
 
     def begin_writing(self, num_buckets: int) -> None:
         """Turn the bar to the texts; the models are loaded first."""

@@ -152,7 +152,7 @@ def test_a_report_is_a_page_that_needs_no_network(output: Path, tmp_path: Path) 
 
     page = target.read_text(encoding="utf-8")
     assert "u-hale" in page
-    assert "http" not in page
+    assert "://" not in page
     assert "<script" not in page
 
 

@@ -18,7 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as noise
 
 from personalm.errors import ModelError
-from personalm.generation.guards import check_folder, read_json
+from personalm.foreign import read_object
+from personalm.generation.guards import check_folder
 from personalm.generation.models import find_folder, inspect_model
 from personalm.generation.shared_prefix import SHARED_PREFIX, can_share
 from personalm.generation.tokenizer import TextTokenizer
@@ -125,7 +126,7 @@ def _end_ids(folder: Path, tokenizer: TextTokenizer) -> frozenset[int]:
     ids: set[object] = set(tokenizer.special_ids)
     for file in ("config.json", "generation_config.json"):
         if (folder / file).is_file():
-            named = read_json(folder / file).get("eos_token_id")
+            named = read_object(folder / file).get("eos_token_id")
             ids.update(named if isinstance(named, list) else [named])
     return frozenset(id_ for id_ in ids if isinstance(id_, int))
 

@@ -1,7 +1,8 @@
 """Language models: found by name, checked and inspected, all without torch.
 
 A name is a folder, a `bundled:` model, or an id on the Hugging Face hub, in this order. A hub model
-that lies in the local cache is used as it lies there; only a missing one is downloaded.
+that lies in the local cache is used as it lies there; only a missing one is downloaded. An id may
+name a revision, which pins it: `gpt2@COMMIT`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from personalm.hashing import digest, digest_file
 from personalm.records import ModelCard
 
 _POSITION_KEYS = ("max_position_embeddings", "n_positions")
+_MAX_README_BYTES = 1 << 20
 _NEEDED_FILES = (
     "*.safetensors",
     "*.safetensors.index.json",
@@ -74,9 +76,12 @@ def _find_on_hub(name: str) -> Path:
         LocalEntryNotFoundError,
     )
 
-    patterns = [*_NEEDED_FILES, "README.md"]
+    wanted: dict[str, Any] = {"allow_patterns": [*_NEEDED_FILES, "README.md"]}
+    repository, at, revision = name.partition("@")
+    if at:
+        wanted["revision"] = revision
     try:
-        cached = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+        cached = Path(snapshot_download(repository, **wanted, local_files_only=True))
         if (cached / "config.json").is_file() and any(cached.glob("*.safetensors")):
             return cached
     except LocalEntryNotFoundError:
@@ -84,7 +89,7 @@ def _find_on_hub(name: str) -> Path:
     except HFValidationError:
         raise ModelError(f"{name!r} is neither a folder nor a model name") from None
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        return Path(snapshot_download(repository, **wanted))
     except Exception as error:  # noqa: BLE001 - the hub's client raises errors of many libraries
         raise ModelError(
             f"{name} is no folder, is not in the local cache and cannot be downloaded "
@@ -107,12 +112,20 @@ def _languages(name: str, folder: Path) -> tuple[str, ...] | None:
         return bundled.find_model(name).languages
     from huggingface_hub.repocard import metadata_load  # noqa: PLC0415 - slow
 
+    readme = folder / "README.md"
     try:
-        metadata: dict[str, Any] = metadata_load(folder / "README.md") or {}
+        if readme.stat().st_size > _MAX_README_BYTES:
+            return None
+        metadata: dict[str, Any] = metadata_load(readme) or {}
     except Exception:  # noqa: BLE001 - a README may hold anything, and says nothing then
         return None
     named = metadata.get("language")
-    codes = [named] if isinstance(named, str) else named
-    if not isinstance(codes, list) or "multilingual" in codes:
+    # YAML takes the code of Norwegian for a "no"; what else is no text, no model means.
+    codes = ["no" if code is False else code for code in _as_list(named)]
+    if "multilingual" in codes:
         return None
-    return tuple(str(code).lower() for code in codes) or None
+    return tuple(code.lower() for code in codes if isinstance(code, str)) or None
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]

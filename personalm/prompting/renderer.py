@@ -8,16 +8,15 @@ found when it is loaded; every error of Jinja becomes a `TemplateError` here.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, meta
+from jinja2 import TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from personalm.errors import TemplateError
-from personalm.prompting.context import BARE_CONTEXT, FULL_CONTEXT, MAPPING_METHODS
-from personalm.prompting.cutting import cut_text, fold_spaces
-from personalm.prompting.headline import headline_of
+from personalm.prompting.context import BARE_CONTEXT, FULL_CONTEXT
+from personalm.prompting.effort import TooMuchEffortError
+from personalm.prompting.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,57 +28,19 @@ if TYPE_CHECKING:
 
 _MAX_CHARS = 200_000
 
-_Operand: TypeAlias = object
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox without its global functions, with columns before methods."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def __init__(self) -> None:
-        super().__init__(
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=False,
-            # A prompt is plain text: an escaped apostrophe would reach the model as it stands.
-            autoescape=False,
-        )
-        self.globals = {"range": self.globals["range"], "namespace": self.globals["namespace"]}
-        self.filters["one_line"] = fold_spaces
-        self.filters["clip"] = cut_text
-        self.filters["headline"] = headline_of
-
-    def getattr(self, obj: object, attribute: str) -> object:
-        """Take a column for a column, even where it is named like a method of mappings."""
-        if isinstance(obj, dict):
-            if attribute in obj:
-                return obj[attribute]
-            if attribute not in MAPPING_METHODS:
-                return self.undefined(obj=obj, name=attribute)
-        return super().getattr(obj, attribute)
-
-    def call_binop(self, context: object, operator: str, left: _Operand, right: _Operand) -> object:
-        """Multiply numbers only: a text times a number can fill the memory."""
-        del context
-        if operator == "**" or not all(isinstance(x, int | float) for x in (left, right)):
-            raise SecurityError(f"templates may use {operator} for no such values")
-        return left * right  # type: ignore[operator]  # both are numbers
-
 
 class Renderer:
     """The compiled templates of all kinds."""
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         """Compile and try every template. Raises TemplateError naming the file."""
-        self._environment = _Environment()
+        self._environment = Sandbox()
         self._templates: dict[str, Template] = {}
         self._variables: dict[str, frozenset[str]] = {}
         self._heads = {name: _head_of(kind.source) for name, kind in kinds.items()}
         for name, kind in kinds.items():
+            self._templates[name] = self._compile(kind)
             self._variables[name] = self._find_variables(kind)
-            self._templates[name] = self._environment.from_string(kind.source)
             for context in (FULL_CONTEXT, BARE_CONTEXT):
                 self._try(kind, context)
 
@@ -101,6 +62,8 @@ class Renderer:
             return self._render(kind, context)
         except TemplateError:
             raise
+        except TooMuchEffortError as error:
+            raise TemplateError(f"the template {kind}: {error}") from None
         except Exception as error:  # noqa: BLE001 - whatever a template does to a row's values
             raise TemplateError(f"the template {kind} failed: {type(error).__name__}") from None
 
@@ -114,14 +77,19 @@ class Renderer:
             pieces.append(piece)
         return "".join(pieces).rstrip(" \t")
 
-    def _find_variables(self, kind: Kind) -> frozenset[str]:
+    def _compile(self, kind: Kind) -> Template:
         try:
-            parsed = self._environment.parse(kind.source)
-            self._environment.compile(parsed)
+            return self._environment.load(kind.source)
         except TemplateSyntaxError as error:
             raise TemplateError(
                 f"{kind.path}: line {error.lineno} after the front matter: {error.message}"
             ) from None
+        except SecurityError as error:
+            raise TemplateError(f"{kind.path}: {type(error).__name__}: {error}") from None
+        except (RecursionError, SyntaxError, MemoryError):  # Python has limits for nesting
+            raise TemplateError(f"{kind.path}: expressions are nested too deep") from None
+
+    def _find_variables(self, kind: Kind) -> frozenset[str]:
         names = frozenset(meta.find_undeclared_variables(self._environment.parse(kind.source)))
         unknown = names - FULL_CONTEXT.keys() - self._environment.globals.keys()
         if unknown:

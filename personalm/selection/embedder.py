@@ -17,6 +17,7 @@ import numpy as np
 
 from personalm.bundled import PREFIX, model_folder
 from personalm.errors import ModelError
+from personalm.foreign import PICKLES, check_files, has_safetensors, read_json, read_list, walk
 from personalm.hashing import digest, digest_file
 
 if TYPE_CHECKING:
@@ -25,9 +26,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-_CONFIGURATIONS = ("modules.json", "config.json")
+_MODULES = "modules.json"
+_CONFIGURATIONS = (_MODULES, "config.json")
+# Others import classes by name, have weights that are pickles, or route to further modules.
+_KNOWN_MODULES = frozenset(
+    {"Dense", "Dropout", "LayerNorm", "Normalize", "Pooling", "StaticEmbedding", "Transformer"}
+)
+_SETTINGS = re.compile(r"config\.json|sentence_.*_config\.json")
+_LOADER_KEYS = frozenset(
+    """backend config_args config_kwargs model_args model_kwargs processor_kwargs
+    quantization_config tokenizer_args tokenizer_name_or_path""".split()  # noqa: SIM905 - reads better
+)
+_ACTIVATIONS = "torch.nn.modules.activation."
 _DIGESTED = frozenset({".json", ".safetensors", ".txt", ".model"})
-_PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
 _SPECIAL_TOKENS = 2
 # A piece may be a few tokens longer by itself than it was within its text.
 _SLACK = 6
@@ -143,13 +154,8 @@ def find_folder(name: str | Path) -> Path:
             f"{folder} holds no model: neither {' nor '.join(_CONFIGURATIONS)} is there",
             remedy="Name a complete folder: selection.embedder = FOLDER.",
         )
-    for path in folder.rglob("*"):
-        is_replaced = any(path.parent.glob("*.safetensors"))
-        if path.suffix in _PICKLED and not is_replaced:
-            raise ModelError(
-                f"{path} is not safetensors: loading it could run code",
-                remedy="Convert the weights, or name another folder: selection.embedder = FOLDER.",
-            )
+    if not text.startswith(PREFIX):
+        _check_folder(folder)
     return folder
 
 
@@ -158,6 +164,49 @@ def embedder_digest(name: str | Path) -> str:
     folder = find_folder(name)
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in _DIGESTED)
     return digest([[p.relative_to(folder).as_posix(), digest_file(p)] for p in files])
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what would run code, or load other files than those of the folder."""
+    check_files(folder)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLES and not has_safetensors(path.parent):
+            raise ModelError(
+                f"{path} is not safetensors: loading it could run code",
+                remedy="Convert the weights, or name another folder: selection.embedder = FOLDER.",
+            )
+        if path.suffix.lower() == ".json":
+            _check_settings(path)
+    if (folder / _MODULES).is_file():
+        for module in read_list(folder / _MODULES):
+            _check_module(folder, module)
+
+
+def _check_settings(path: Path) -> None:
+    """Refuse settings that are handed on to a loader, and classes outside of torch's own."""
+    if not _SETTINGS.fullmatch(path.name):
+        return
+    for key, value in walk(read_json(path)):
+        if key in _LOADER_KEYS and value:
+            raise ModelError(
+                f"{path} changes how the model is loaded ({key})",
+                remedy="Save the model anew, without it.",
+            )
+        if key == "activation_function" and not str(value).startswith(_ACTIVATIONS):
+            raise ModelError(f"{path} names a class that is no activation of torch ({key})")
+
+
+def _check_module(folder: Path, module: object) -> None:
+    kind = str(module.get("type")) if isinstance(module, dict) else ""
+    place = str(module.get("path", "")) if isinstance(module, dict) else ""
+    package, _, name = kind.rpartition(".")
+    if package.partition(".")[0] != "sentence_transformers" or name not in _KNOWN_MODULES:
+        raise ModelError(
+            f"{folder / _MODULES} asks for the module {kind[:80]!r}, which is not supported",
+            remedy=f"Supported are: {', '.join(sorted(_KNOWN_MODULES))}.",
+        )
+    if not (folder / place).resolve().is_relative_to(folder.resolve()):
+        raise ModelError(f"{folder / _MODULES} names a folder outside of its own: {place[:80]!r}")
 
 
 def _find_cached(name: str) -> Path:

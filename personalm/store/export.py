@@ -1,13 +1,14 @@
 """Export: the live rows of a table as one file of its own.
 
-Parquet keeps every text as it is. CSV is for spreadsheets: a text that a spreadsheet would take
-for a formula gets an apostrophe before it.
+Parquet keeps every text as it is. CSV is for spreadsheets: a text, an id or a kind
+that a spreadsheet would take for a formula gets an apostrophe before it, and texts are quoted.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+# Full-width signs start a formula where a spreadsheet speaks Chinese or Japanese.
+_FORMULA = re.compile(r"[\t\r\n\0]|[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\ufeff]*[=+\-@＝＋－＠]")
 
 
 def export(path: str | Path, target: Path, *, table: str = "results", force: bool = False) -> int:
@@ -58,7 +60,8 @@ def encode_csv(table: pa.Table) -> bytes:
     A missing value is an empty cell.
     """
     sink = io.StringIO(newline="")
-    writer = csv.writer(sink)
+    # Quoted, a text stays one cell also where a spreadsheet splits at semicolons.
+    writer = csv.writer(sink, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(table.column_names)
     columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
     writer.writerows(zip(*columns, strict=True))
@@ -66,6 +69,6 @@ def encode_csv(table: pa.Table) -> bytes:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "'" + value if isinstance(value, str) and _FORMULA.match(value) else value

@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -123,12 +124,13 @@ class LocalFiles:
     def remove_tree(self, path: Path) -> None:
         """Remove a folder and all that is in it; one that is gone already is fine."""
         with _in_words(path), suppress(FileNotFoundError):
-            self.call(shutil.rmtree, path)
+            # Of a link only the link goes, whatever it leads to.
+            self.call(os.unlink if path.is_symlink() else shutil.rmtree, path)
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file. Raises FileNotFoundError where there is none."""
         with _in_words(path, FileNotFoundError, verb="read"):
-            return path.read_bytes()
+            return _read(path)
 
     def target_of(self, path: Path) -> str | None:
         """Return what a symbolic link points to, `None` where there is no such link."""
@@ -149,7 +151,8 @@ class LocalFiles:
         `note` tells others who holds it. Raises StoreLockedError at once where another does.
         """
         with _in_words(path):
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            # A link would lead to a file that is none of ours, and be written to.
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             _take(lock, path)
             with _in_words(path):
@@ -174,6 +177,9 @@ class LocalFiles:
 
 
 def _take(lock: int, path: Path) -> None:
+    found = os.fstat(lock)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise StoreError(f"{path} is no file of its own", remedy="Remove it and run again.")
     try:
         with _in_words(path, BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -194,6 +200,20 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _read(path: Path) -> bytes:
+    """Read a regular file; pipes, devices and links to nothing are none of the store's."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise StoreError(f"{path} leads nowhere", remedy="Remove it and run again.") from None
+        raise
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise StoreError(f"{path} is no regular file", remedy="Remove it and run again.")
+        return file.read()
 
 
 def _claim(path: Path) -> None:

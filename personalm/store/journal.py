@@ -60,13 +60,15 @@ class Journal:
         Raises StoreDamagedError where the folder holds no run of this version.
         """
         files = files or LocalFiles()
+        if folder.is_symlink():
+            raise StoreDamagedError(f"{folder} is a link, no folder of a run")
         folder = folder.resolve()
         try:
             identity = json.loads(files.read(inside(folder, _IDENTITY)))
             if identity["format"] != FORMAT or identity["run_id"] != folder.name:
                 raise StoreDamagedError(f"{folder} holds the run of another version or place")
             fingerprint = str(identity["fingerprint"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             raise StoreDamagedError(f"{folder} holds no run") from None
         return cls(folder, run_id=folder.name, fingerprint=fingerprint, files=files)
 

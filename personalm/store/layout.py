@@ -27,9 +27,11 @@ def inside(root: Path, *names: str) -> Path:
     if not all(_NAME.fullmatch(name) for name in names):
         raise StoreError(f"{root}: a name that is asked for in this folder is not a plain one")
     path = root.joinpath(*names)
-    if not path.parent.resolve().is_relative_to(root):
+    # A link to a file is refused where files are opened; one to a folder has to be found here.
+    folder = path if path.is_dir() else path.parent
+    if not folder.resolve().is_relative_to(root):
         raise StoreError(
-            f"{path.parent} leads out of {root}",
+            f"{folder} leads out of {root}",
             remedy="Replace the link by a folder, or put the whole output where it leads.",
         )
     return path

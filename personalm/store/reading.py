@@ -91,11 +91,11 @@ def _require_snapshot(records: Records, layout: Layout) -> Snapshot:
 def _last_counts(files: LocalFiles, layout: Layout) -> dict[str, Any] | None:
     try:
         counts = json.loads(files.read(layout.last_run))["counts"]
+        return {str(name): int(counts[name]) for name in counts}
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise StoreDamagedError(f"{layout.last_run} is damaged") from None
-    return dict(counts)
 
 
 def _unfinished(

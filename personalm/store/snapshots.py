@@ -7,6 +7,7 @@ files that no record names do not exist for a reader.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from personalm.errors import StoreDamagedError, StoreError
 from personalm.records import Counts
-from personalm.store.layout import FORMAT
+from personalm.store.layout import FORMAT, PARQUET
 from personalm.store.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from personalm.store.files import LocalFiles
     from personalm.store.layout import Layout
 
-_SUFFIX = ".json"
+# As `Layout.snapshot` writes them: another file of digits is no record.
+_NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,17})\.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +83,7 @@ class Records:
     def numbers(self) -> tuple[int, ...]:
         """Return the numbers of the records, lowest first."""
         names = self._files.names(self._layout.snapshots)
-        stems = (name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
-        return tuple(sorted(int(stem) for stem in stems if stem.isdecimal()))
+        return tuple(sorted(int(match.group(1)) for match in map(_NAME.fullmatch, names) if match))
 
     def newest(self) -> Snapshot | None:
         """Return the snapshot with the highest number, `None` where none is committed yet.
@@ -178,8 +180,8 @@ def _from_json(data: bytes, path: Path) -> Snapshot:
             counts=Counts(**record["counts"]),
             files=tuple(_data_file(file) for file in record["files"]),
         )
-        whole = snapshot.num_rows == record["live"]
-    except (ValueError, KeyError, TypeError):
+        whole = snapshot.num_rows == record["live"] and path.stem == f"{snapshot.number:08d}"
+    except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise StoreDamagedError(f"{path} is no whole snapshot record")
@@ -187,6 +189,17 @@ def _from_json(data: bytes, path: Path) -> Snapshot:
 
 
 def _data_file(record: dict[str, Any]) -> DataFile:
+    """Return a file that a record names; ValueError where no run can have written it."""
+    folder, _, name = str(record["path"]).rpartition("/")
+    numbers = [record[key] for key in ("bucket", "rows", "bytes")]
+    if (
+        record["table"] not in TABLES
+        or folder != f"_data/{record['table']}"
+        or not name.endswith(PARQUET)
+        or not all(type(number) is int and number >= 0 for number in numbers)
+        or not _SHA256.fullmatch(record["sha256"])
+    ):
+        raise ValueError("a file of the record is none of the store's")
     return DataFile(
         table=record["table"],
         bucket=record["bucket"],

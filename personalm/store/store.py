@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+MAX_BUCKETS = 4_096
+"""As many as the settings allow."""
+
 
 class Store:
     """An output folder. `num_buckets` is fixed when it is made."""
@@ -243,8 +246,10 @@ def _read_identity(files: LocalFiles, layout: Layout) -> int | None:
         identity = json.loads(data)
         newest = max(identity["format"] - FORMAT, identity["schema"] - SCHEMA_VERSION)
         num_buckets = int(identity["buckets"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         raise StoreDamagedError(f"{layout.identity} is damaged") from None
+    if not 1 <= num_buckets <= MAX_BUCKETS:
+        raise StoreDamagedError(f"{layout.identity} names {num_buckets} buckets")
     if newest > 0:
         raise StoreError(
             f"{layout.root} was written by a newer personalm", remedy="Update personalm to use it."

@@ -54,6 +54,8 @@ def test_the_flow_gives_what_the_shell_gives(tmp_path: Path) -> None:
         "PERSONALM_SELECTION__EMBEDDER": "scripted",
         "PERSONALM_GENERATION__LANGUAGES": '["en"]',
         "PREFECT_HOME": str(tmp_path / "prefect"),
+        # Not even a server that would keep results by itself gets any.
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     }
     output = tmp_path / "flow"
@@ -82,6 +84,7 @@ def test_the_flow_gives_what_the_shell_gives(tmp_path: Path) -> None:
     flow_rows = read_table(output).drop_columns(drop).to_pylist()
     assert flow_rows == read_table(settings.output).drop_columns(drop).to_pylist()
     text = max((str(row["text"]) for row in flow_rows), key=len)
+    assert [p for p in (tmp_path / "prefect" / "storage").rglob("*") if p.is_file()] == []
     database = b"".join(p.read_bytes() for p in (tmp_path / "prefect").rglob("*") if p.is_file())
     assert b"u-hale" not in database
     assert text.encode() not in database

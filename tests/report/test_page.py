@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
 
+from personalm.api import _describe
 from personalm.records import Candidate, Counts, Key, Outcome, Reason, Rejection, Result, Stage
 from personalm.report.page import render_report
 from personalm.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    '<a href="javascript:alert(1)">x</a>',
+    '" onmouseover="alert(1)',
+    "' onmouseover='alert(1)",
+    '"><script>alert(1)</script>',
+    "</title><script>alert(1)</script>",
+    "</style><script>alert(1)</script>",
+    "</textarea><iframe src=//x>",
+    "<!--<script>-->",
+    "--><script>alert(1)</script><!--",
+    "<![CDATA[<script>]]>",
+    "<base href=//x><link rel=stylesheet href=//x><meta http-equiv=refresh content=0>",
+    "<form action=//x><input name=q><button>",
+    "&lt;script&gt;&#60;script&#62;",
+    "{{ 7 * 7 }}{% raw %}{# x #}",
+    "<" * 200 + "script" + ">" * 200,
+    "x" * 99 + "<script>",
+    "\x00<scr\x00ipt>\u202e\u2028",
+)
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> & {{ 7 * 7 }}'
 
@@ -32,7 +59,7 @@ def outcome(user_id: str, text: str) -> Outcome:
             language="en",
             chosen=0,
             num_candidates=1,
-            model="m",
+            model=text,
             adapter=None,
             template="post",
             prompt_hash="p",
@@ -71,6 +98,37 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.fixture(scope="module")
+def hostile_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an output folder with every payload as id, kind, subject, text, model and message."""
+    folder = tmp_path_factory.mktemp("hostile") / "out"
+    store = Store.open(folder, buckets=1)
+    outcomes = []
+    for payload in PAYLOADS:
+        result, refused = outcome(payload, payload), rejection(f"r{payload}")
+        assert result.result is not None
+        assert refused.rejection is not None
+        key = Key(user_id=payload, kind=payload, subject_id=payload)
+        candidates = tuple(replace(c, dropped_by=payload) for c in result.candidates)
+        outcomes += [
+            replace(result, result=replace(result.result, key=key, tier=payload)),
+            replace(
+                refused,
+                rejection=replace(
+                    refused.rejection, key=replace(key, user_id=f"r{payload}"), message=payload
+                ),
+                candidates=candidates,
+            ),
+        ]
+    with store.lock():
+        journal = store.start_run("f")
+        journal.write("0000-u", outcomes, expected=[o.key for o in outcomes])
+        half = len(PAYLOADS)
+        counts = Counts(requests=2 * half, results=half, rejections=half, generated=2 * half)
+        store.publish(journal, units={0: ["0000-u"]}, withdrawn={}, counts=counts)
+    return folder
+
+
 class Tags(HTMLParser):
     """Collects tags and attributes."""
 
@@ -78,11 +136,13 @@ class Tags(HTMLParser):
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.values: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note a tag."""
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
+        self.values |= {value or "" for _, value in attrs}
 
 
 def test_hostile_text_is_shown_and_never_becomes_markup(output: Path) -> None:
@@ -95,6 +155,38 @@ def test_hostile_text_is_shown_and_never_becomes_markup(output: Path) -> None:
     assert not [name for name in parser.attributes if name.startswith("on")]
     assert "{{ 7 * 7 }}" in page
     assert "&lt;script&gt;" in page
+
+
+def test_no_payload_in_any_column_becomes_markup(hostile_output: Path) -> None:
+    """Only the page's own tags and attributes are there; every payload can be read."""
+    keys = [Key(user_id=p, kind=p, subject_id=p) for p in PAYLOADS]
+    page = render_report(hostile_output, subjects=dict(zip(keys, PAYLOADS, strict=True)))
+
+    parser = Tags()
+    parser.feed(page)
+    own = "html head meta title style body h1 p div b i bdi br h2 article details summary table tr"
+    assert parser.tags <= {*own.split(), "td", "th", "span"}
+    attributes = "lang charset name content http-equiv class style dir"
+    assert parser.attributes <= {*attributes.split()}
+    assert [value for value in parser.values if "script:" in value or "//" in value] == []
+    assert "default-src 'none'" in page
+    for payload in PAYLOADS:
+        assert (
+            html.escape(payload, quote=True).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+            in page
+        )
+
+
+def test_a_notebook_shows_payloads_as_text() -> None:
+    """The same holds for the table of a generation."""
+    for payload in PAYLOADS:
+        written = replace(outcome(payload, payload))
+        shown = _describe(written, prompt=payload)._repr_html_()
+
+        parser = Tags()
+        parser.feed(shown)
+        assert parser.tags <= {"p", "table", "tr", "td", "th", "b"}
+        assert parser.attributes == set()
 
 
 def test_results_rejections_and_counts_are_all_there(output: Path) -> None:

@@ -6,14 +6,16 @@ import csv
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalm.errors import StoreError
+from personalm.records import Key
 from personalm.store.export import encode_csv, export
 from personalm.store.reading import read_table
 from personalm.store.schema import RESULTS, TABLES, split_unit, to_unit
@@ -36,9 +38,21 @@ def with_text(text: str) -> Outcome:
     return replace(outcome, result=replace(outcome.result, text=text, style_score=-0.5))
 
 
-def cells_of(*given_texts: str) -> list[dict[str, str]]:
+def with_text_everywhere(text: str) -> Outcome:
+    """Return a result with a text in every column that holds text of others."""
+    outcome = with_text(text)
+    assert outcome.result is not None
+    key = Key(user_id=text, kind=text, subject_id=text)
+    named: dict[str, Any] = dict.fromkeys(
+        ("request_id", "model", "template", "language", "tier"), text
+    )
+    return replace(outcome, result=replace(outcome.result, key=key, **named))
+
+
+def cells_of(*given_texts: str, everywhere: bool = False) -> list[dict[str, str]]:
     """Return the rows of a CSV file as a reader of RFC 4180 gets them."""
-    unit = to_unit([with_text(t) for t in given_texts], run_id="r", generated_at=NOW)
+    make = with_text_everywhere if everywhere else with_text
+    unit = to_unit([make(t) for t in given_texts], run_id="r", generated_at=NOW)
     text = encode_csv(split_unit(unit)["results"]).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
@@ -71,7 +85,7 @@ def test_a_file_is_only_replaced_when_asked(output: Path, tmp_path: Path) -> Non
     assert target.read_text() == "mine"
     export(output, target, force=True)
 
-    assert target.read_text().startswith("user_id,kind")
+    assert target.read_text().startswith('"user_id","kind"')
 
 
 def test_other_formats_and_folders_are_refused(output: Path, tmp_path: Path) -> None:
@@ -84,13 +98,20 @@ def test_other_formats_and_folders_are_refused(output: Path, tmp_path: Path) -> 
         export(output, tmp_path / "absent" / "texts.csv")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\0"])
-def test_no_text_starts_a_formula(start: str) -> None:
-    """An apostrophe goes before it; numbers stay numbers."""
-    text = start + 'HYPERLINK("http://x","y")'
-    (row,) = cells_of(text)
+STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+HIDDEN = (" =", "\x0b=", "\x1b+", "\u00a0-", "\ufeff@", "\u200b=", "\t =", "\r\n+")
 
-    assert row["text"] == "'" + text
+
+@pytest.mark.parametrize("start", STARTS + HIDDEN)
+def test_no_cell_starts_a_formula(start: str) -> None:
+    """An apostrophe goes before a text, an id, a kind or a message; numbers stay numbers."""
+    text = start + 'HYPERLINK("http://x","y")'
+    (row,) = cells_of(text, everywhere=True)
+    named = ("user_id", "kind", "subject_id", "request_id", "model", "template", "language", "tier")
+
+    assert {name: row[name] for name in ("text", *named)} == dict.fromkeys(
+        ("text", *named), "'" + text
+    )
     assert row["style_score"] == "-0.5"
     assert row["adapter"] == ""
     assert row["generated_at"] == "2026-02-03T04:05:06+00:00"
@@ -106,3 +127,24 @@ def test_texts_survive_csv(given_texts: list[str]) -> None:
         text.removeprefix("'") for text in given_texts
     ]
     assert all(list(row) == RESULTS.names for row in rows)
+
+
+GOLDEN = (
+    '"user_id","reason","seed"\r\n'
+    '"\'=1+1","\'@SUM(A1)",-7\r\n'
+    '"007","a;""b""\r\n=c",""\r\n'
+    '"","–",0\r\n'
+)
+
+
+def test_the_form_of_a_cell_does_not_change() -> None:
+    """Texts are quoted and numbers bare, so that no separator of any country splits a text."""
+    table = pa.table(
+        {
+            "user_id": ["=1+1", "007", None],
+            "reason": ["@SUM(A1)", 'a;"b"\r\n=c', "–"],
+            "seed": [-7, None, 0],
+        }
+    )
+
+    assert encode_csv(table).decode() == GOLDEN
