@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from personalm.discreet import Discreet
 from personalm.records import (
     Draw,
     Outcome,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenUnit:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WrittenUnit(Discreet):
     """A unit whose every task has its outcome, and the draws that led to each."""
 
     unit: Unit
@@ -42,8 +43,8 @@ class WrittenUnit:
     draws: dict[Key, tuple[Draw, ...]]
 
 
-@dataclass(slots=True, kw_only=True)
-class _OpenUnit:
+@dataclass(slots=True, kw_only=True, repr=False)
+class _OpenUnit(Discreet):
     """A unit on its way: what was drawn so far, what is decided, which draws are awaited."""
 
     unit: Unit

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "personalm"
-BASE = {"records", "settings", "errors", "hashing", "kinds", "bundled", "terms"}
+BASE = {"records", "settings", "errors", "hashing", "kinds", "bundled", "terms", "discreet"}
 ROOMS = {"inputs", "planning", "prompting", "generation", "selection", "store"}
 HEAVY = ("torch", "transformers", "sentence_transformers", "prefect")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from personalm.discreet import Discreet
 from personalm.errors import EngineError
 from personalm.generation.decoding import Heads, open_decoding, shares_prefixes
 from personalm.generation.engine import batches, candidate_numbers
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Job(Discreet):
     """Some candidates of one prompt; `place` is the prompt's in its batch."""
 
     place: int

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from personalm.discreet import Discreet
 from personalm.errors import SettingsError
 from personalm.hashing import subject_id_of
 from personalm.planning.cases import Case, VoiceDigests
@@ -34,8 +35,8 @@ LanguageDetector: TypeAlias = Callable[[Sequence[str]], str]
 """Returns the language of a user's texts, the default one where they are too few to tell."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan(Discreet):
     """What is to be done for one bucket.
 
     num_requests = tasks of units + rejected + unchanged + opted_out. `withdrawn` are the users

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import Stemmer
 
+from personalm.discreet import Discreet
 from personalm.planning.common_words import COMMON_WORDS
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ _BEFORE_NOUN = frozenset(_NOUN_MARKS.split())
 _BEFORE_VERB = frozenset(_VERB_MARKS.split())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Seen(Discreet):
     """One occurrence of a word or a pair, and the word that stands before it."""
 
     words: tuple[str, ...]
@@ -66,8 +67,8 @@ class _Seen:
     is_start: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class _Term:
+@dataclass(slots=True, kw_only=True, repr=False)
+class _Term(Discreet):
     """What was seen of one term: in how many texts, how it was spelt, and where it stood.
 
     `nouns` and `verbs` count places where nouns and verbs stand, `heads` those before another

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from personalm.discreet import Discreet
 from personalm.errors import EngineError
 from personalm.records import Candidate
 from personalm.selection.case import Case
@@ -43,16 +44,16 @@ _MAX_HISTORY_TEXTS = 5_000
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Trial(Discreet):
     """A task with all its draws so far; candidates are numbered over all of them."""
 
     task: Task
     draws: tuple[Draw, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Verdict(Discreet):
     """What became of each candidate of a task, and which one was chosen, if any passed."""
 
     key: Key
