@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 from prefect import flow, task
@@ -20,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from personalm.cli import REJECTED_SOME, run_app
 from personalm.pipeline import BucketReport, Run, Summary, open_run
 from personalm.progress import LineProgress, make_progress
-from personalm.records import Counts
+from personalm.records import Counts, Scope
 from personalm.settings import load_settings
 
 app = App(
@@ -50,10 +51,12 @@ def generate_content(
     output: str | None = None,
     model: str | None = None,
     limit: int | None = None,
+    retry_rejected: bool = False,  # noqa: FBT001, FBT002 - Prefect hands parameters over by name
 ) -> dict[str, object]:
     """Write every text that is missing or out of date, and publish them as one snapshot."""
     settings = load_settings(config, output=output, model=model)
-    with open_run(settings, limit=limit, progress=LineProgress()) as run:
+    scope = Scope(retries_rejected=retry_rejected)
+    with open_run(settings, limit=limit, scope=scope, progress=LineProgress()) as run:
         reports: list[BucketReport] = []
         for number, buckets in enumerate(cut_shards(run.buckets, settings.shards), start=1):
             rows = write_shard(str(run.folder), number, list(buckets))
@@ -93,6 +96,7 @@ def command(
     output: str | None = None,
     model: str | None = None,
     limit: int | None = None,
+    retry: Literal["rejected"] | None = None,
 ) -> int:
     """Run the flow once, with a temporary Prefect server unless PREFECT_API_URL names one.
 
@@ -108,8 +112,16 @@ def command(
         A folder, a hub id, or a bundled name.
     limit
         Serve only this many users.
+    retry
+        Also write what was rejected before, although nothing of it has changed.
     """
-    outcome = generate_content(config=config, output=output, model=model, limit=limit)
+    outcome = generate_content(
+        config=config,
+        output=output,
+        model=model,
+        limit=limit,
+        retry_rejected=retry == "rejected",
+    )
     return REJECTED_SOME if outcome["rejections"] else 0
 
 

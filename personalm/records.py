@@ -7,7 +7,7 @@ tensor. Times are aware and in UTC. Ids are canonical text (see `personalm.input
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -99,6 +99,8 @@ class Request(Discreet):
     voice_id: str | None = None
     request_id: str | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    is_derived: bool = False
+    """Made by the planner, where there is no requests table."""
 
     @property
     def key(self) -> Key:
@@ -246,7 +248,9 @@ class Reason(StrEnum):
     OPTED_OUT = "opted_out"
     NO_SUBJECT = "no_subject"
     LANGUAGE_NOT_SUPPORTED = "language_not_supported"
+    PLANNING_FAILED = "planning_failed"
     RENDER_FAILED = "render_failed"
+    PROMPTING_FAILED = "prompting_failed"
     NO_ROOM = "no_room"
     GENERATION_FAILED = "generation_failed"
     SCORING_FAILED = "scoring_failed"
@@ -274,6 +278,7 @@ class Result(Discreet):
     num_trimmed: int
     fingerprint: str
     seed: int
+    is_derived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -286,6 +291,7 @@ class Rejection(Discreet):
     reason: Reason
     message: str
     fingerprint: str
+    is_derived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -318,12 +324,56 @@ class Outcome(Discreet):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRow:
+    """What a planner knows of a published result or rejection."""
+
+    fingerprint: str
+    is_rejection: bool = False
+    is_derived: bool = False
+
+
+class Change(StrEnum):
+    """Why a text is written: what is another than it was for the live row, if there is one."""
+
+    NEW = "new"
+    TEXT = "text changed"
+    TEMPLATE = "template changed"
+    MODEL = "model changed"
+    SETTINGS = "settings changed"
+    VERSION = "written by an older version"
+    RETRY = "rejected before"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Scope(Discreet):
+    """What a run takes up of all that its inputs ask for.
+
+    `users` are the digests of the only users to serve, `None` for all. `retries_rejected` takes up
+    unchanged requests that were rejected, `prunes` withdraws live rows that no request asks for.
+    `max_requests` is the number of texts to write; the rest is left for the next run.
+    """
+
+    users: frozenset[str] | None = None
+    retries_rejected: bool = False
+    prunes: bool = False
+    max_requests: int | None = None
+
+
+EVERYTHING = Scope()
+"""All users, whatever has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What became of the requests of a run.
+    """What became of the requests of a run, and of the live rows beside them.
 
     requests = results + rejections + unchanged + opted_out. Of the results and rejections,
     `generated` went through the engine in this run and `resumed` were taken from the journal of
     an interrupted one; the others were rejected before anything was generated.
+
+    `deferred` are requests that the run left for the next one. `withdrawn` are live rows that the
+    run takes away without another in their place, `orphaned` those that stay although no request
+    of this run asks for them.
     """
 
     requests: int = 0
@@ -333,6 +383,9 @@ class Counts:
     opted_out: int = 0
     generated: int = 0
     resumed: int = 0
+    deferred: int = 0
+    withdrawn: int = 0
+    orphaned: int = 0
 
     @property
     def is_balanced(self) -> bool:
@@ -341,15 +394,8 @@ class Counts:
         return self.requests == served
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            requests=self.requests + other.requests,
-            results=self.results + other.results,
-            rejections=self.rejections + other.rejections,
-            unchanged=self.unchanged + other.unchanged,
-            opted_out=self.opted_out + other.opted_out,
-            generated=self.generated + other.generated,
-            resumed=self.resumed + other.resumed,
-        )
+        names = [f.name for f in fields(Counts)]
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

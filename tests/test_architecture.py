@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "personalm"
-BASE = {"records", "settings", "errors", "hashing", "kinds", "bundled", "terms", "discreet"}
+BASE = {
+    "records",
+    "settings",
+    "errors",
+    "hashing",
+    "kinds",
+    "bundled",
+    "terms",
+    "discreet",
+    "breaker",
+}
 ROOMS = {"inputs", "planning", "prompting", "generation", "selection", "store"}
 HEAVY = ("torch", "transformers", "sentence_transformers", "prefect")
 

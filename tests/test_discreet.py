@@ -15,6 +15,7 @@ from personalm.discreet import Discreet
 from personalm.records import (
     Candidate,
     Draw,
+    Fact,
     Interaction,
     Item,
     Key,
@@ -45,6 +46,7 @@ OPEN = {
     # Names of columns and files, and counts.
     *("Finding", "InputReport", "Place", "Conversion", "SourceFile", "Match", "FileReader"),
     *("Contract", "Spill", "BucketReport", "Summary"),
+    *("LiveRow", "Intake", "Forecast"),
     # What a person in a notebook asked for, to be looked at there.
     *("Generation", "Generations"),
 }
@@ -61,18 +63,26 @@ def dataclasses_of_the_package() -> Iterator[type[Any]]:
                 yield value
 
 
+def is_discreet(cls: type[Any]) -> bool:
+    """Say whether a class has the discreet `repr` and no other."""
+    return vars(cls).get("__repr__") is None and issubclass(cls, Discreet)
+
+
 def test_a_record_is_discreet_or_known_to_hold_nothing_personal() -> None:
     """Whoever adds a dataclass decides what its `repr` may show."""
     found = {cls.__name__: cls for cls in dataclasses_of_the_package()}
 
-    talkative = {name for name, cls in found.items() if cls.__repr__ is not Discreet.__repr__}
+    talkative = {name for name, cls in found.items() if not is_discreet(cls)}
 
     assert talkative <= OPEN
-    assert {name for name, cls in found.items() if issubclass(cls, Discreet)} & talkative == set()
 
 
 KEY = Key(user_id=CANARY, kind="post", subject_id=CANARY)
-FACTS = {CANARY: CANARY, "born": datetime(1987, 6, 5, tzinfo=UTC), "tags": (CANARY,)}
+FACTS: dict[str, Fact] = {
+    CANARY: CANARY,
+    "born": datetime(1987, 6, 5, tzinfo=UTC),
+    "tags": (CANARY,),
+}
 PROFILE = Profile(
     user_id=CANARY,
     name=CANARY,

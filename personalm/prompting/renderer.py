@@ -14,7 +14,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from personalm.errors import TemplateError
+from personalm.errors import TemplateError, is_of_a_row
 from personalm.prompting.context import BARE_CONTEXT, FULL_CONTEXT, MAPPING_METHODS
 from personalm.prompting.cutting import cut_text, fold_spaces
 from personalm.prompting.headline import headline_of
@@ -47,9 +47,10 @@ class _Environment(ImmutableSandboxedEnvironment):
             autoescape=False,
         )
         self.globals = {"range": self.globals["range"], "namespace": self.globals["namespace"]}
-        self.filters["one_line"] = fold_spaces
-        self.filters["clip"] = cut_text
-        self.filters["headline"] = headline_of
+        # A column can hold a number where the template thinks of a text.
+        self.filters["one_line"] = lambda value: fold_spaces(str(value))
+        self.filters["clip"] = lambda value, max_chars: cut_text(str(value), int(max_chars))
+        self.filters["headline"] = lambda value: headline_of(str(value))
 
     def getattr(self, obj: object, attribute: str) -> object:
         """Take a column for a column, even where it is named like a method of mappings."""
@@ -101,7 +102,9 @@ class Renderer:
             return self._render(kind, context)
         except TemplateError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a template does to a row's values
+        except Exception as error:
+            if not is_of_a_row(error):
+                raise
             raise TemplateError(f"the template {kind} failed: {type(error).__name__}") from None
 
     def _render(self, kind: str, context: Context) -> str:

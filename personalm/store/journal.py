@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.records import Key
 from personalm.store.files import TEMPORARY, LocalFiles
 from personalm.store.layout import FORMAT, PARQUET, inside
 from personalm.store.parquet import count_rows, decode, encode
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from personalm.records import Key, Outcome
+    from personalm.records import Outcome
 
 _log = logging.getLogger(__name__)
 
 _IDENTITY = "run.json"
 _UNITS = "units"
+_WITHDRAWN = "withdrawn"
 _SPILL = "spill"
 
 
@@ -126,6 +128,24 @@ class Journal:
                 f"unit {unit_id} of run {self.run_id} is journalled already",
                 remedy="Another process writes the same run: end one of them, and run again.",
             ) from None
+
+    def withdraw(self, bucket: int, keys: Collection[Key]) -> None:
+        """Note the live rows of a bucket that this run takes away, in place of what was noted."""
+        folder = inside(self.folder, _WITHDRAWN)
+        self._files.make_folder(folder, private=True)
+        rows = [[key.user_id, key.kind, key.subject_id] for key in sorted(keys)]
+        self._files.replace(inside(folder, f"{bucket:04d}.json"), json.dumps(rows).encode())
+
+    def withdrawn(self, bucket: int) -> frozenset[Key]:
+        """Return the keys that `withdraw` noted. Raises StoreError where nothing was."""
+        path = inside(self.folder, _WITHDRAWN, f"{bucket:04d}.json")
+        try:
+            rows = json.loads(self._files.read(path))
+        except (FileNotFoundError, ValueError):
+            raise StoreError(
+                f"{path} is missing or damaged", remedy="Run again: it is written anew."
+            ) from None
+        return frozenset(Key(user_id=u, kind=k, subject_id=s) for u, k, s in rows)
 
     def delete_spill(self) -> None:
         """Remove what is left of the run's spilled inputs."""
