@@ -46,7 +46,7 @@ OPEN = {
     # Names of columns and files, and counts.
     *("Finding", "InputReport", "Place", "Conversion", "SourceFile", "Match", "FileReader"),
     *("Contract", "Spill", "BucketReport", "Summary"),
-    *("LiveRow", "Intake", "Forecast"),
+    *("LiveRow", "Intake", "Forecast", "Erasure"),
     # What a person in a notebook asked for, to be looked at there.
     *("Generation", "Generations"),
 }
