@@ -96,7 +96,7 @@ def write_templates(folder: Path, **templates: str) -> Path:
 
 
 def make_settings(
-    folder: Path, people: Sequence[Person], *, has_requests: bool = False, **overrides: object
+    folder: Path, people: Sequence[Person], *, has_requests: bool = False, **overrides: Any
 ) -> Settings:
     """Write a population and its templates below a folder; return the settings of its runs."""
     given = {
