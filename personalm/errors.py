@@ -167,6 +167,8 @@ def fault_of(error: Exception) -> ProgramError:
 
 
 def _describe(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "memory ran out"
     if isinstance(error, OSError):
         return f"the system refused something: {error.strerror or type(error).__name__}"
     frames = traceback.extract_tb(error.__traceback__)

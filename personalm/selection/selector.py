@@ -220,7 +220,7 @@ def _probe(embedder: Embedder) -> None:
         raise EngineError(
             f"the embedder cannot embed anything any more: {type(error).__name__}",
             remedy="Start the run again; check the model: selection.embedder in the settings.",
-        ) from error
+        ) from None
 
 
 def _stack(rows: Mapping[str, NDArray[np.float32]], texts: Sequence[str]) -> NDArray[np.float32]:
