@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from personalm.forecasting import open_plans
 from personalm.generation.loading import LoadedModel, load_model
 from personalm.generation.torch_engine import TorchEngine
-from personalm.pipeline import open_plans
 from personalm.prompting.prompter import Prompter
 from personalm.records import Prompt
 from personalm.settings import Settings, load_settings

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 from prefect import flow, task
@@ -21,7 +22,7 @@ from flows.server import warn_of_open_server
 from personalm.cli import REJECTED_SOME, run_app
 from personalm.pipeline import BucketReport, Run, Summary, open_run
 from personalm.progress import LineProgress, make_progress
-from personalm.records import Counts
+from personalm.records import Counts, Scope
 from personalm.settings import load_settings
 
 app = App(
@@ -51,11 +52,13 @@ def generate_content(
     output: str | None = None,
     model: str | None = None,
     limit: int | None = None,
+    retry_rejected: bool = False,  # noqa: FBT001, FBT002 - Prefect hands parameters over by name
 ) -> dict[str, object]:
     """Write every text that is missing or out of date, and publish them as one snapshot."""
     warn_of_open_server()
     settings = load_settings(config, output=output, model=model)
-    with open_run(settings, limit=limit, progress=LineProgress()) as run:
+    scope = Scope(retries_rejected=retry_rejected)
+    with open_run(settings, limit=limit, scope=scope, progress=LineProgress()) as run:
         reports: list[BucketReport] = []
         for number, buckets in enumerate(cut_shards(run.buckets, settings.shards), start=1):
             rows = write_shard(str(run.folder), number, list(buckets))
@@ -95,6 +98,7 @@ def command(
     output: str | None = None,
     model: str | None = None,
     limit: int | None = None,
+    retry: Literal["rejected"] | None = None,
 ) -> int:
     """Run the flow once, with a temporary Prefect server unless PREFECT_API_URL names one.
 
@@ -110,8 +114,16 @@ def command(
         A folder, a hub id, or a bundled name.
     limit
         Serve only this many users.
+    retry
+        Also write what was rejected before, although nothing of it has changed.
     """
-    outcome = generate_content(config=config, output=output, model=model, limit=limit)
+    outcome = generate_content(
+        config=config,
+        output=output,
+        model=model,
+        limit=limit,
+        retry_rejected=retry == "rejected",
+    )
     return REJECTED_SOME if outcome["rejections"] else 0
 
 

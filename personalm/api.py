@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from personalm.assembly import Assembly, unload
+from personalm.discreet import Discreet
 from personalm.errors import InputError, SettingsError
 from personalm.hashing import subject_id_of
 from personalm.inputs.ids import canonical_id
@@ -204,8 +205,8 @@ def read_results(path: str | Path) -> pa.Table:
     return read_table(path, table="results")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Wish(Discreet):
     """What the caller asks for, for whichever user."""
 
     kind: str

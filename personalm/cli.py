@@ -11,18 +11,24 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, validators
 
 from personalm import __version__
-from personalm.errors import PersonalmError, Stopped
+from personalm.errors import PersonalmError, SettingsError, Stopped, fault_of
+from personalm.hashing import user_digest
 from personalm.progress import make_progress
 from personalm.visible import LineFormatter, visible, visible_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from personalm.forecasting import Forecast
     from personalm.pipeline import Summary
+    from personalm.records import Counts
 
 REJECTED_SOME = 3
 FAILED = 1
@@ -54,7 +60,11 @@ def run(
     limit: Annotated[int | None, Parameter(name=["--limit", "-l"])] = None,
     kinds: Annotated[tuple[str, ...] | None, Parameter(name="--kind", negative=())] = None,
     seed: int | None = None,
-    dry_run: bool = False,
+    users: str | None = None,
+    retry: Literal["rejected"] | None = None,
+    max_requests: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
+    prune: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Write every text that is missing or out of date, and publish them.
 
@@ -63,7 +73,8 @@ def run(
     Examples:
     - `personalm run --config personalm.toml --output OUT`
     - `personalm run --config examples/irc.toml --limit 200 --output OUT`
-    - `personalm run --dry-run` (how many texts would be written)
+    - `personalm run --dry-run` (how many texts would be written, and why)
+    - `personalm run --users 17,u-maren --retry rejected`
 
     Parameters
     ----------
@@ -79,24 +90,36 @@ def run(
         Kind to derive requests for, where there is no requests table; may be repeated.
     seed
         Another seed gives other texts.
+    users
+        Serve these users only: ids with commas between them, or a file with one id a line.
+    retry
+        Also write what was rejected before, although nothing of it has changed.
+    max_requests
+        Write at most so many texts; the next run goes on with the rest.
+    prune
+        Withdraw live rows that no request asks for any more; without it they stay.
     dry_run
         Only count what would be written; nothing is generated and nothing changes.
     """
     from personalm import pipeline
+    from personalm.forecasting import forecast
+    from personalm.records import Scope
     from personalm.settings import load_settings
 
     settings = load_settings(config, output=output, model=model, kinds=kinds, seed=seed)
+    scope = Scope(
+        users=None if users is None else frozenset(map(user_digest, _read_users([users]))),
+        retries_rejected=retry == "rejected",
+        prunes=prune,
+        max_requests=max_requests,
+    )
     if dry_run:
         with make_progress() as progress:
-            counts = pipeline.count(settings, limit=limit, progress=progress)
-        print(
-            f"{counts.requests} requests: {counts.generated} would be written, "
-            f"{counts.rejections} rejected, {counts.unchanged} unchanged, "
-            f"{counts.opted_out} opted out"
-        )
+            expected = forecast(settings, limit=limit, scope=scope, progress=progress)
+        _print_forecast(expected)
         return 0
     with make_progress() as progress:
-        summary = pipeline.run(settings, limit=limit, progress=progress)
+        summary = pipeline.run(settings, limit=limit, scope=scope, progress=progress)
     _print_summary(summary, settings.output)
     return REJECTED_SOME if summary.counts.rejections else 0
 
@@ -258,6 +281,56 @@ def verify(output: Path) -> int:
 
 
 @app.command
+def forget(
+    output: Path,
+    *users: str,
+    file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
+    config: Config = None,
+) -> int:
+    """Erase all that an output folder holds of some users, in old snapshots too.
+
+    Everybody else's rows stay as they are. Where the users are still in the inputs, the next run
+    writes for them again: remove their rows there, or set `opt_out` in their profiles.
+
+    Examples:
+    - `personalm forget OUT u-maren u-hale`
+    - `personalm forget OUT --file ids.txt --config personalm.toml`
+
+    Parameters
+    ----------
+    output
+        Folder of the results.
+    users
+        Ids of the users.
+    file
+        File with one id a line.
+    config
+        TOML file with the settings: its inputs are searched for the users, too.
+    """
+    from personalm.inputs.ids import canonical_id
+    from personalm.store.forgetting import forget as erase
+
+    named = [*users, *(_read_lines(file) if file else ())]
+    ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each))
+    if not ids:
+        raise SettingsError("no user is named", remedy="Give ids, or a file: --file IDS.")
+    erasure = erase(output, ids)
+    who = f"the {len(ids)} users named" if len(ids) > 1 else "the user named"
+    if erasure.is_empty:
+        print(f"nothing of {who} is in {output}")
+    else:
+        rows = ", ".join(f"{number} {table}" for table, number in erasure.num_rows.items())
+        print(
+            f"erased of {who}: {rows or 'no live rows'}; {erasure.num_snapshots} older snapshots, "
+            f"{erasure.num_units} units of unfinished runs"
+        )
+        if erasure.snapshot:
+            print(f"snapshot {erasure.snapshot} published without them")
+    print(_say_who_is_left(ids, config))
+    return 0
+
+
+@app.command
 def export(
     output: Path,
     target: Path,
@@ -380,7 +453,59 @@ def _run(door: App, arguments: list[str]) -> int:
         # The reader of our output has gone (`personalm ... | head`); there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except Exception as error:  # noqa: BLE001 - a traceback could show what a user wrote
+        print(f"personalm: {fault_of(error)}", file=sys.stderr)
+        return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _read_users(named: Sequence[str]) -> tuple[str, ...]:
+    """Return user ids: each argument is a file with one id a line, or ids with commas between."""
+    from personalm.inputs.ids import canonical_id
+
+    ids: list[str] = []
+    for each in named:
+        path = Path(each)
+        # A name that is too long for a file is ids.
+        with suppress(OSError, ValueError):
+            if path.is_file():
+                ids += _read_lines(path)
+                continue
+        ids += each.split(",")
+    found = tuple(dict.fromkeys(filter(None, map(str.strip, ids))))
+    if not found:
+        raise SettingsError(
+            "no user is named", remedy="Give ids with commas between them, or a file of ids."
+        )
+    return tuple(map(canonical_id, found))
+
+
+def _say_who_is_left(ids: Sequence[str], config: Path | None) -> str:
+    """Say whether the next run would write for forgotten users again, and what to do."""
+    remedy = "remove their rows there, or set opt_out in their profiles"
+    if config is None:
+        return f"If they are still in the inputs, the next run writes for them again: {remedy}."
+    from personalm.inputs.lookup import find_user
+    from personalm.settings import load_settings
+
+    inputs = load_settings(config).inputs
+    found = [user for user in (find_user(inputs, each) for each in ids) if user is not None]
+    num_served = sum(not user.profile.opt_out for user in found)
+    if not found:
+        return "The inputs hold nothing of them."
+    if not num_served:
+        return "The inputs still hold them, as opted out: no run writes for them."
+    return (
+        f"The inputs still hold {num_served} of them, and the next run writes for them again: "
+        f"{remedy}."
+    )
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{path} is no text in UTF-8", remedy="Write one id a line.") from None
 
 
 def _stop(signal_number: int, _frame: object) -> NoReturn:
@@ -398,6 +523,35 @@ def _print_summary(summary: Summary, output: Path) -> None:
         print(f"snapshot {summary.snapshot} published; read {output / 'latest' / 'results'}")
     else:
         print("nothing changed; no new snapshot")
+    _print_beside(counts, "were")
+
+
+def _print_forecast(expected: Forecast) -> None:
+    counts = expected.counts
+    print(
+        f"{counts.requests} requests: {counts.generated} would be written, "
+        f"{counts.rejections} rejected, {counts.unchanged} unchanged, "
+        f"{counts.opted_out} opted out"
+    )
+    by_kind: dict[str, list[str]] = {}
+    for (kind, change), number in sorted(expected.changes.items()):
+        by_kind.setdefault(kind, []).append(f"{number} {change}")
+    for kind, changes in by_kind.items():
+        print(f"  {kind}: {', '.join(changes)}")
+    _print_beside(counts, "would be")
+
+
+def _print_beside(counts: Counts, verb: str) -> None:
+    """Say what became of rows and requests that are not among those of the run."""
+    if counts.withdrawn:
+        print(f"{counts.withdrawn} live rows {verb} withdrawn")
+    if counts.orphaned:
+        print(
+            f"{counts.orphaned} live rows are asked for by no request of this run and stay; "
+            "--prune withdraws them"
+        )
+    if counts.deferred:
+        print(f"{counts.deferred} requests {verb} left for the next run")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from personalm import bundled
 from personalm.errors import SettingsError
-from personalm.pipeline import open_plans
+from personalm.forecasting import open_plans
 from personalm.records import Key
 from personalm.report.page import write_report
 from personalm.settings import load_settings

@@ -10,18 +10,33 @@
     - StoreLockedError     another run holds it
     - StoreDamagedError    a file is missing or differs from its checksum
   + AccountingError    requests in and outcomes out do not add up; nothing is published
+  + ProgramError       a fault of the program itself; nothing is published
 * Stopped (a KeyboardInterrupt)   the process was asked to end by a signal
 
 Messages say what was found, where, and what to do. They never hold a user's text or id: files,
 columns, rows and counts name the place. Every class can be built from its message alone, so that
 it crosses process borders by pickle.
+
+An error met while one user is served is the row's, and costs that row alone, or the program's or
+the machine's, and ends the run: see `is_of_a_row`.
 """
 
 from __future__ import annotations
 
 import signal
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from personalm.visible import visible_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PACKAGE = Path(__file__).parent
+_NEVER_OF_A_ROW = (NameError, ImportError, NotImplementedError, SyntaxError, OSError, MemoryError)
+_NOT_OF_A_ROW_HERE = (TypeError, AttributeError, AssertionError)
 
 
 class PersonalmError(Exception):
@@ -95,6 +110,10 @@ class AccountingError(PersonalmError):
     """Requests in and outcomes out do not add up; nothing is published."""
 
 
+class ProgramError(PersonalmError):
+    """A fault of the program itself; nothing is published."""
+
+
 class PersonalmWarning(UserWarning):
     """Something was served in a lesser way than asked; the message says how."""
 
@@ -110,3 +129,60 @@ class Stopped(KeyboardInterrupt):
     def exit_code(self) -> int:
         """Exit code of a process that ends by this signal."""
         return 128 + self.signal_number
+
+
+def is_of_a_row(error: Exception) -> bool:
+    """Say whether an error met while one row is served can come from the values of that row.
+
+    A missing name, a module that cannot be imported, a full disk or memory is never a row's. A
+    wrong type or attribute is not where a file of this package met it: a value that this package
+    handles has the type it asks for, so the code is wrong, for every row. Of our own errors only
+    a TemplateError may be a row's.
+    """
+    if isinstance(error, PersonalmError):
+        return isinstance(error, TemplateError)
+    if isinstance(error, _NEVER_OF_A_ROW):
+        return False
+    return not (isinstance(error, _NOT_OF_A_ROW_HERE) and _is_raised_here(error))
+
+
+@contextmanager
+def faults_in_words() -> Iterator[None]:
+    """Turn an error that nobody foresaw into a ProgramError; see `fault_of`."""
+    try:
+        yield
+    except (PersonalmError, MemoryError, BrokenPipeError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, its message must not get out
+        raise fault_of(error) from None
+
+
+def fault_of(error: Exception) -> ProgramError:
+    """Return an error that names places in the code alone.
+
+    The message of the error itself may hold what a user wrote: a KeyError tells the key.
+    """
+    return ProgramError(
+        _describe(error),
+        remedy="Finished units are kept: once it is mended, the same command goes on there.",
+    )
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "memory ran out"
+    if isinstance(error, OSError):
+        return f"the system refused something: {error.strerror or type(error).__name__}"
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [
+        f"{Path(frame.filename).relative_to(_PACKAGE.parent)}:{frame.lineno}"
+        for frame in frames
+        if Path(frame.filename).is_relative_to(_PACKAGE)
+    ]
+    return f"a fault of the program: {type(error).__name__} at {' < '.join(reversed(places[-4:]))}"
+
+
+def _is_raised_here(error: Exception) -> bool:
+    """Say whether the innermost frame of an error is one of this package's files."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(_PACKAGE)

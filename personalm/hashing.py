@@ -42,7 +42,12 @@ def bucket_of(user_id: str, num_buckets: int) -> int:
     Buckets are ranges of the digest, so that users in the order of their digests fill them one
     after the other.
     """
-    return int(user_digest(user_id)[:8], 16) * num_buckets >> 32
+    return bucket_of_digest(user_digest(user_id), num_buckets)
+
+
+def bucket_of_digest(name: str, num_buckets: int) -> int:
+    """Return the bucket of the user whose id has this digest."""
+    return int(name[:8], 16) * num_buckets >> 32
 
 
 def subject_id_of(subject: str, instructions: str | None) -> str:

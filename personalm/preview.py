@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from personalm.pipeline import open_plans
+from personalm.forecasting import open_plans
 from personalm.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from personalm.planning.planner import Plan
+    from personalm.planning.ledger import Plan
     from personalm.progress import Progress
     from personalm.records import Candidate, Outcome, Unit
     from personalm.settings import Settings

@@ -7,10 +7,12 @@ tensor. Times are aware and in UTC. Ids are canonical text (see `personalm.input
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from personalm.discreet import Discreet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +21,8 @@ Fact: TypeAlias = str | int | float | bool | datetime | tuple[str, ...]
 """A value of an extra column, as templates see it; a missing value has no entry."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Key:
+@dataclass(frozen=True, slots=True, kw_only=True, order=True, repr=False)
+class Key(Discreet):
     """Name of one result: a user has at most one live row a kind and subject."""
 
     user_id: str
@@ -28,8 +30,8 @@ class Key:
     subject_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interaction:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Interaction(Discreet):
     """One thing a user did: a text written, an item rated, or both."""
 
     text: str = ""
@@ -41,8 +43,8 @@ class Interaction:
     thread_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Profile(Discreet):
     """What is known of one user.
 
     `interactions` are sorted by time, oldest first, those without a time at the start; ties by
@@ -64,8 +66,8 @@ class Profile:
         return tuple(i.text for i in self.interactions if i.text.strip())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Item(Discreet):
     """Something that can be recommended or written about."""
 
     item_id: str
@@ -74,8 +76,8 @@ class Item:
     facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Turn(Discreet):
     """One earlier message of a conversation; `own` says that the user of the request wrote it."""
 
     text: str
@@ -83,8 +85,8 @@ class Turn:
     created_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Request(Discreet):
     """One text that is wanted, as the requests table or the planner names it."""
 
     user_id: str
@@ -97,6 +99,8 @@ class Request:
     voice_id: str | None = None
     request_id: str | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    is_derived: bool = False
+    """Made by the planner, where there is no requests table."""
 
     @property
     def key(self) -> Key:
@@ -104,8 +108,8 @@ class Request:
         return Key(user_id=self.user_id, kind=self.kind, subject_id=self.subject_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Task(Discreet):
     """A request with everything that decides its text: who asks, whose voice, which thread.
 
     `voice` is the profile whose writing is the style reference, the user's own by default.
@@ -121,8 +125,8 @@ class Task:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Unit(Discreet):
     """A fixed list of tasks of one bucket, generated and journalled together."""
 
     unit_id: str
@@ -148,8 +152,8 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Prompt(Discreet):
     """A rendered prompt that fits the model, ready to be continued.
 
     `draw` counts from 0; every further draw of a key has other noise. `batch` names the fixed
@@ -182,8 +186,8 @@ FinishReason: TypeAlias = Literal["stop", "end", "length", "error"]
 """Stop string met, end-of-text token drawn, out of room, or failed (see `Draw.error`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Sample(Discreet):
     """One continuation as the engine drew it: the stop string and what follows it is cut off.
 
     `mean_logprob` is the mean natural logarithm of the probability that the model gave to each
@@ -196,8 +200,8 @@ class Sample:
     mean_logprob: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Draw(Discreet):
     """All samples of one prompt, in the order of their candidate numbers.
 
     `error` is a reason in words when this one prompt could not be served; `samples` is then empty.
@@ -208,8 +212,8 @@ class Draw:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Candidate(Discreet):
     """A sample as selection sees it: trimmed, gated and scored.
 
     `number` counts over all draws of a key. `dropped_by` is the gate that refused it.
@@ -244,15 +248,17 @@ class Reason(StrEnum):
     OPTED_OUT = "opted_out"
     NO_SUBJECT = "no_subject"
     LANGUAGE_NOT_SUPPORTED = "language_not_supported"
+    PLANNING_FAILED = "planning_failed"
     RENDER_FAILED = "render_failed"
+    PROMPTING_FAILED = "prompting_failed"
     NO_ROOM = "no_room"
     GENERATION_FAILED = "generation_failed"
     SCORING_FAILED = "scoring_failed"
     ALL_CANDIDATES_DROPPED = "all_candidates_dropped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Result(Discreet):
     """One finished text with its provenance; the fields are the columns of `results`."""
 
     key: Key
@@ -272,10 +278,11 @@ class Result:
     num_trimmed: int
     fingerprint: str
     seed: int
+    is_derived: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Rejection(Discreet):
     """A request that got no text, and why; the message holds no personal text."""
 
     key: Key
@@ -284,10 +291,11 @@ class Rejection:
     reason: Reason
     message: str
     fingerprint: str
+    is_derived: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Outcome(Discreet):
     """What became of one task: a result or a rejection, and every candidate drawn for it."""
 
     result: Result | None = None
@@ -316,12 +324,56 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRow:
+    """What a planner knows of a published result or rejection."""
+
+    fingerprint: str
+    is_rejection: bool = False
+    is_derived: bool = False
+
+
+class Change(StrEnum):
+    """Why a text is written: what is another than it was for the live row, if there is one."""
+
+    NEW = "new"
+    TEXT = "text changed"
+    TEMPLATE = "template changed"
+    MODEL = "model changed"
+    SETTINGS = "settings changed"
+    VERSION = "written by an older version"
+    RETRY = "rejected before"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Scope(Discreet):
+    """What a run takes up of all that its inputs ask for.
+
+    `users` are the digests of the only users to serve, `None` for all. `retries_rejected` takes up
+    unchanged requests that were rejected, `prunes` withdraws live rows that no request asks for.
+    `max_requests` is the number of texts to write; the rest is left for the next run.
+    """
+
+    users: frozenset[str] | None = None
+    retries_rejected: bool = False
+    prunes: bool = False
+    max_requests: int | None = None
+
+
+EVERYTHING = Scope()
+"""All users, whatever has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What became of the requests of a run.
+    """What became of the requests of a run, and of the live rows beside them.
 
     requests = results + rejections + unchanged + opted_out. Of the results and rejections,
     `generated` went through the engine in this run and `resumed` were taken from the journal of
     an interrupted one; the others were rejected before anything was generated.
+
+    `deferred` are requests that the run left for the next one. `withdrawn` are live rows that the
+    run takes away without another in their place, `orphaned` those that stay although no request
+    of this run asks for them.
     """
 
     requests: int = 0
@@ -331,6 +383,9 @@ class Counts:
     opted_out: int = 0
     generated: int = 0
     resumed: int = 0
+    deferred: int = 0
+    withdrawn: int = 0
+    orphaned: int = 0
 
     @property
     def is_balanced(self) -> bool:
@@ -339,15 +394,8 @@ class Counts:
         return self.requests == served
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            requests=self.requests + other.requests,
-            results=self.results + other.results,
-            rejections=self.rejections + other.rejections,
-            unchanged=self.unchanged + other.unchanged,
-            opted_out=self.opted_out + other.opted_out,
-            generated=self.generated + other.generated,
-            resumed=self.resumed + other.resumed,
-        )
+        names = [f.name for f in fields(Counts)]
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,8 +413,8 @@ class ModelCard:
     adapter: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserInputs:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class UserInputs(Discreet):
     """All that the input tables hold for one user's requests.
 
     `requests` are those of the requests table, none where there is no such table. `voices` holds

@@ -21,6 +21,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as SourceError
 
 from personalm.errors import SettingsError
 
@@ -223,6 +224,9 @@ def load_settings(config: str | Path | None = None, **overrides: object) -> Sett
         return Settings(**arguments)
     except ValidationError as error:
         raise SettingsError(_describe(error, path)) from None
+    except SourceError as error:
+        # It names the setting and the source; what stands there may be a secret.
+        raise SettingsError(f"settings: {error}", remedy="Write it as JSON.") from None
 
 
 def resolve_path(value: str, folder: Path) -> str:

@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from personalm.breaker import Breaker
+from personalm.discreet import Discreet
 from personalm.records import (
     Draw,
     Outcome,
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_UNFORESEEN = {Reason.PROMPTING_FAILED, Reason.GENERATION_FAILED, Reason.SCORING_FAILED}
+"""Rejections that another library's fault could be behind."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenUnit:
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WrittenUnit(Discreet):
     """A unit whose every task has its outcome, and the draws that led to each."""
 
     unit: Unit
@@ -42,8 +47,8 @@ class WrittenUnit:
     draws: dict[Key, tuple[Draw, ...]]
 
 
-@dataclass(slots=True, kw_only=True)
-class _OpenUnit:
+@dataclass(slots=True, kw_only=True, repr=False)
+class _OpenUnit(Discreet):
     """A unit on its way: what was drawn so far, what is decided, which draws are awaited."""
 
     unit: Unit
@@ -88,9 +93,13 @@ class Writer:
         self._selector = selector
         self._card = card
         self._max_draws = max_draws
+        self._breaker = Breaker()
 
     def write(self, units: Iterable[Unit]) -> Iterator[WrittenUnit]:
-        """Yield every unit once, in the order in which they are finished."""
+        """Yield every unit once, in the order in which they are finished.
+
+        Raises EngineError where one user after the other fails.
+        """
         open_units: dict[Key, _OpenUnit] = {}
         written: deque[WrittenUnit] = deque()
         again: deque[Prompt] = deque()
@@ -125,7 +134,7 @@ class Writer:
         for task in unit.tasks:
             prompt = self._prompter.prompt(task, batch=f"{unit.unit_id}/0")
             if isinstance(prompt, Rejection):
-                opened.outcomes[task.request.key] = Outcome(rejection=prompt)
+                opened.outcomes[task.request.key] = self._note(Outcome(rejection=prompt))
             else:
                 prompts.append(prompt)
         opened.awaited.update(prompt.key for prompt in prompts)
@@ -139,15 +148,25 @@ class Writer:
         for trial, verdict in zip(trials, self._selector.judge(trials), strict=True):
             prompt = trial.draws[-1].prompt
             is_last = prompt.draw + 1 >= self._max_draws
-            failed = trial.draws[-1].error is not None
+            failed = (trial.draws[-1].error or verdict.error) is not None
             if verdict.chosen is None and not is_last and not failed:
                 number = prompt.draw + 1
                 batch = f"{opened.unit.unit_id}/{number}"
                 redraws.append(replace(prompt, draw=number, batch=batch))
             else:
-                opened.outcomes[trial.task.request.key] = self._decide(trial, verdict)
+                outcome = self._decide(trial, verdict)
+                opened.outcomes[trial.task.request.key] = self._note(outcome)
         opened.awaited.update(prompt.key for prompt in redraws)
         return tuple(redraws)
+
+    def _note(self, outcome: Outcome) -> Outcome:
+        """Tell the breaker what became of a task."""
+        rejection = outcome.rejection
+        if rejection is not None and rejection.reason in _UNFORESEEN:
+            self._breaker.fail(rejection.key.user_id, rejection.message)
+        elif rejection is None:
+            self._breaker.succeed()
+        return outcome
 
     def _decide(self, trial: Trial, verdict: Verdict) -> Outcome:
         if verdict.chosen is None:
@@ -171,21 +190,29 @@ class Writer:
             num_trimmed=prompt.num_trimmed,
             fingerprint=task.fingerprint,
             seed=prompt.seed,
+            is_derived=task.request.is_derived,
         )
         return Outcome(result=result, candidates=verdict.candidates)
 
 
 def _reject(trial: Trial, verdict: Verdict) -> Rejection:
     error = trial.draws[-1].error
-    failed = error is not None
+    if error is not None:
+        stage, reason, message = Stage.GENERATION, Reason.GENERATION_FAILED, error
+    elif verdict.error is not None:
+        stage, reason, message = Stage.SELECTION, Reason.SCORING_FAILED, verdict.error
+    else:
+        stage, reason = Stage.SELECTION, Reason.ALL_CANDIDATES_DROPPED
+        num_draws, num_candidates = len(trial.draws), len(verdict.candidates)
+        message = f"{num_draws} draws, {num_candidates} candidates: {verdict.summary}"
     return Rejection(
         key=trial.task.request.key,
         request_id=trial.task.request.request_id,
-        stage=Stage.GENERATION if failed else Stage.SELECTION,
-        reason=Reason.GENERATION_FAILED if failed else Reason.ALL_CANDIDATES_DROPPED,
-        message=error
-        or f"{len(trial.draws)} draws, {len(verdict.candidates)} candidates: {verdict.summary}",
+        stage=stage,
+        reason=reason,
+        message=message,
         fingerprint=trial.task.fingerprint,
+        is_derived=trial.task.request.is_derived,
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SAMPLE_DATA = Path(__file__).parents[1] / "sample_data"
 
@@ -29,6 +30,14 @@ class Training:
     folder: Path
     first_loss: float
     last_loss: float
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """Return a folder in memory where there is such a place: a thousand fsyncs take no time."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it gets a name of its own
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture(scope="session")

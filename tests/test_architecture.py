@@ -20,6 +20,8 @@ BASE = {
     "terms",
     "foreign",
     "visible",
+    "discreet",
+    "breaker",
 }
 ROOMS = {"inputs", "planning", "prompting", "generation", "selection", "store"}
 HEAVY = ("torch", "transformers", "sentence_transformers", "prefect")

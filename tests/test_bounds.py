@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from personalm import pipeline
+from personalm.forecasting import forecast
 from personalm.inputs import volume
-from personalm.pipeline import Run, num_buckets_of, open_run
+from personalm.intake import num_buckets_of
+from personalm.pipeline import Run, open_run
 from personalm.progress import SilentProgress
 from personalm.records import Draw, Outcome, Profile
 from personalm.settings import Settings, load_settings
@@ -89,7 +91,7 @@ def test_what_a_unit_has_made_is_let_go_once_it_is_journalled(census: Census) ->
 def test_users_of_one_bucket_are_held_at_a_time(census: Census, tmp_path: Path) -> None:
     """In the last bucket no more users are alive than live there; voices may be copies."""
     with open_run(sample_settings(tmp_path / "out")) as run:
-        users = [list(run._spilled.read(bucket)) for bucket in run.buckets]
+        users = [list(run._intake.spilled.read(bucket)) for bucket in run.buckets]
     held = [sum(1 + len(user.voices) for user in each) for each in users]
     del users
     assert len(census.profiles) == len(held)
@@ -116,7 +118,7 @@ def test_larger_inputs_have_more_buckets_and_the_same_texts(
     assert _rows(settings.output) == _rows(few.output)
     # What was first written stays, though the inputs would ask for another number now.
     monkeypatch.setattr(volume, "_ROWS_A_BUCKET", 1)
-    assert pipeline.count(settings, limit=12).generated == 0
+    assert forecast(settings, limit=12).counts.generated == 0
     assert pipeline.run(settings, limit=12).snapshot is None
 
 

@@ -9,19 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from personalm.cli import app
+from personalm.cli import _run, app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
-    "run preview generate status verify export report demo models".split()  # noqa: SIM905 - a list
+    "run preview generate status verify forget export report demo models".split()  # noqa: SIM905 - a list
 )
 FAKES = {
     "PERSONALM_SELECTION__EMBEDDER": "scripted",
@@ -98,6 +99,92 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "would be written" in done.stdout
     assert not (tmp_path / "o").exists()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a command did, as a process would tell it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Here: TypeAlias = "Callable[..., Done]"
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Return what runs the command in this process, which takes less time."""
+    for name, value in FAKES.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> Done:
+        code = _run(app, list(arguments))
+        told = capsys.readouterr()
+        return Done(returncode=code, stdout=told.out, stderr=told.err)
+
+    return run
+
+
+def test_a_dry_run_says_why_by_kind(output: Path, here: Here) -> None:
+    """Another seed is another setting; named users are the only ones."""
+    arguments = ("run", "--model", "scripted", "-o", str(output), "--dry-run")
+
+    plain = here(*arguments)
+    assert " would be written, " in plain.stdout
+    assert "settings changed" not in plain.stdout
+    done = here(*arguments, "--seed", "5")
+    assert "  blurb: " in done.stdout
+    assert " settings changed\n" in done.stdout
+    assert "of the 2 users named are served" in here(*arguments, "--users", "u-hale,x").stderr
+
+
+def test_users_may_be_named_by_a_file(output: Path, tmp_path: Path, here: Here) -> None:
+    """One id a line; blank lines and spaces do not count, and a file without ids is an error."""
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\ufeffu-hale\n\n  u-maren \n", encoding="utf-8")
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n", encoding="utf-8")
+    arguments = ("run", "--model", "scripted", "-o", str(output), "--seed", "5", "--dry-run")
+
+    by_file = here(*arguments, "--users", str(ids))
+    by_name = here(*arguments, "--users", "u-hale, u-maren")
+    nobody = here(*arguments, "--users", str(empty))
+
+    assert by_file.stdout == by_name.stdout != here(*arguments).stdout
+    assert (nobody.returncode, "no user is named" in nobody.stderr) == (1, True)
+
+
+def test_forgetting_says_what_went_and_who_is_still_in_the_inputs(
+    output: Path, tmp_path: Path, here: Here
+) -> None:
+    """Known, again, unknown: exit code 0; where nobody is named, 1. Ids are not repeated."""
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-a", str(output), str(copy)], check=True)
+    config = ("--config", str(ROOT / "personalm.toml"))
+
+    done = here("forget", str(copy), "u-hale", *config)
+    again = here("forget", str(copy), "u-hale")
+    nobody = here("forget", str(copy), "nobody", *config)
+    opted_out = here("forget", str(copy), "u-gregor", *config)
+
+    codes = [each.returncode for each in (done, again, nobody, opted_out)]
+    assert codes == [0, 0, 0, 0], done.stderr
+    assert "erased of the user named: " in done.stdout
+    assert "published without them" in done.stdout
+    assert "still hold 1 of them, and the next run writes for them again" in done.stdout
+    assert "set opt_out in their profiles" in done.stdout
+    assert "nothing of the user named is in" in again.stdout
+    assert "If they are still in the inputs, the next run writes for them again" in again.stdout
+    assert "The inputs hold nothing of them." in nobody.stdout
+    assert "as opted out: no run writes for them" in opted_out.stdout
+    assert "u-hale" not in done.stdout + done.stderr
+    assert here("verify", str(copy)).returncode == 0
+    assert here("forget", str(copy)).returncode == 1
+    target = tmp_path / "texts.csv"
+    here("export", str(copy), str(target))
+    assert "u-hale" not in target.read_text(encoding="utf-8")
 
 
 def test_status_is_one_json_object_for_programs(output: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from personalm import pipeline
 from personalm.errors import StoreLockedError
-from personalm.pipeline import Run, count, open_run
+from personalm.forecasting import forecast
+from personalm.pipeline import Run, open_run
 from personalm.progress import SilentProgress
 from personalm.records import Counts
 from personalm.settings import Settings, load_settings
@@ -176,13 +177,13 @@ def test_a_limit_counts_users(settings: Settings, limit: int) -> None:
 
 def test_counting_changes_nothing_and_says_what_a_run_does(settings: Settings) -> None:
     """A dry run leaves no trace, and its numbers come true."""
-    expected = count(settings)
+    expected = forecast(settings).counts
     assert not settings.output.exists()
 
     counts = pipeline.run(settings).counts
 
     assert (expected.requests, expected.generated) == (counts.requests, counts.generated)
-    again = count(settings)
+    again = forecast(settings).counts
     assert (again.generated, again.unchanged) == (0, counts.results + counts.rejections)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from personalm.discreet import Discreet
 from personalm.records import FinishReason, Sample
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from personalm.records import Sampling
 
 
-@dataclass(slots=True, kw_only=True)
-class Row:
+@dataclass(slots=True, kw_only=True, repr=False)
+class Row(Discreet):
     """One candidate while it grows, token by token."""
 
     tokenizer: TextTokenizer

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from personalm.errors import EngineError
+from personalm.discreet import Discreet
+from personalm.errors import EngineError, is_of_a_row
 from personalm.generation.decoding import Heads, open_decoding, shares_prefixes
 from personalm.generation.engine import batches, candidate_numbers
 from personalm.generation.noise import row_seeds
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Job(Discreet):
     """Some candidates of one prompt; `place` is the prompt's in its batch."""
 
     place: int
@@ -157,7 +158,9 @@ class TorchEngine:
                 f"the device {self._model.device} failed ({type(error).__name__})",
                 remedy="Start again: units that are finished are kept.",
             ) from None
-        except Exception as error:  # noqa: BLE001 - one prompt's failure must not end the run
+        except Exception as error:
+            if not (_is_memory(error) or is_of_a_row(error)):
+                raise
             return _Failure(name=type(error).__name__, is_memory=_is_memory(error))
 
     @torch.inference_mode()

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from personalm.discreet import Discreet
 from personalm.inputs.facts import encode_facts, fact_values
 from personalm.inputs.files import damaged
 from personalm.inputs.place import Place
@@ -35,8 +36,8 @@ _MAX_BYTES = 32 << 20
 _MAX_RUNS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Where(Discreet):
     """A choice of rows: those whose id in one of these columns is one of these."""
 
     ids: Mapping[str, frozenset[str]]
@@ -51,8 +52,8 @@ class Where:
         return mask
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Batch(Discreet):
     """Rows of a file in the contract's schema, and their numbers in the file, counted from 0."""
 
     file: str

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from personalm.discreet import Discreet
 from personalm.hashing import user_digest
 from personalm.inputs.contract import FACTS
 from personalm.inputs.facts import decode_facts, to_times
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 _WINDOW = 8_192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserRows:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class UserRows(Discreet):
     """Rows of some users, and what their requests name of others.
 
     All are settled but `turns`, which are interactions in the order of the files.

@@ -1,7 +1,8 @@
 """Fingerprints: equal exactly when a text need not be written again.
 
 They cover what decides a text, and nothing that differs between runs: no request id, no time of
-the run, no other user.
+the run, no other user. A fingerprint has four parts, so that it can be told what has changed:
+what the inputs hold, the template, the model and the settings.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from personalm.hashing import digest
+from personalm.records import Change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from personalm.records import Fact, Item, ModelCard, Profile, Request, Turn
+    from personalm.records import Fact, Item, LiveRow, ModelCard, Profile, Request, Turn
+
+_PART_LENGTH = 32
 
 
 def profile_digest(profile: Profile) -> str:
@@ -41,22 +45,40 @@ def fingerprint_of(
     model: ModelCard,
     settings_digest: str,
 ) -> str:
-    """Return the fingerprint of a request, in hex.
+    """Return the fingerprint of a request: four hashes in hex, with hyphens between them.
 
     `profile` and `voice` are digests of the user's and the voice's profile, `kind` that of the
     template; None stands for a voice or kind that does not exist.
     """
-    return digest(
-        [
-            [request.kind, request.subject_id, request.subject, request.instructions],
-            [request.voice_id, _plain(request.facts), _item(request.item)],
-            [profile, voice, language],
-            [[turn.text, turn.own] for turn in thread],
-            kind,
-            [model.name, model.digest, model.adapter, model.max_positions, model.languages],
-            settings_digest,
-        ]
-    )
+    inputs = [
+        [request.kind, request.subject_id, request.subject, request.instructions],
+        [request.voice_id, _plain(request.facts), _item(request.item)],
+        [profile, voice, language],
+        [[turn.text, turn.own] for turn in thread],
+    ]
+    written_by = [model.name, model.digest, model.adapter, model.max_positions, model.languages]
+    parts = (inputs, kind, written_by, settings_digest)
+    return "-".join(digest(part)[:_PART_LENGTH] for part in parts)
+
+
+def find_change(live: LiveRow | None, fingerprint: str) -> Change | None:
+    """Say what is another since a live row was written; None where nothing is.
+
+    Of several things the nearest to the user is named.
+    """
+    if live is None:
+        return Change.NEW
+    if not fingerprint or not live.fingerprint:
+        # A request that could not be planned has no fingerprint that another could equal.
+        return Change.TEXT
+    if live.fingerprint == fingerprint:
+        return None
+    old, new = live.fingerprint.split("-"), fingerprint.split("-")
+    if len(old) != len(new):
+        return Change.VERSION
+    changes = (Change.TEXT, Change.TEMPLATE, Change.MODEL, Change.SETTINGS)
+    pairs = zip(changes, old, new, strict=True)
+    return next(change for change, before, after in pairs if before != after)
 
 
 def _item(item: Item | None) -> object:

@@ -1,59 +1,39 @@
 """The planner: what becomes of each request of a bucket before anything is written.
 
-In this order: a user who opted out gets nothing; a request whose fingerprint is that of the live
-row is unchanged; what cannot be served is rejected with a reason; the rest are tasks, cut into
+In this order: a user who opted out gets nothing; what cannot be served is rejected with a reason;
+a request whose fingerprint is that of the live row is unchanged; the rest are tasks, cut into
 units. One user's inputs decide that user's plan alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from personalm.errors import SettingsError
+from personalm.breaker import Breaker
+from personalm.errors import SettingsError, is_of_a_row
 from personalm.hashing import subject_id_of
 from personalm.planning.cases import Case, VoiceDigests
 from personalm.planning.fingerprints import fingerprint_of
 from personalm.planning.languages import normalise_language
+from personalm.planning.ledger import Decided, Ledger, Plan
 from personalm.planning.requirements import Problem, check_language, check_needs, find_kind
 from personalm.planning.subjects import find_subject
 from personalm.planning.tiers import tier_of
 from personalm.planning.units import cut_units
-from personalm.records import Key, Outcome, Reason, Rejection, Request, Stage, Task, Unit
+from personalm.records import EVERYTHING, Key, Reason, Rejection, Request, Stage, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from personalm.kinds import Kind
     from personalm.planning.catalogue import Catalogue
-    from personalm.records import ModelCard, UserInputs
+    from personalm.records import LiveRow, ModelCard, Scope, UserInputs
     from personalm.settings import Settings
 
 LanguageDetector: TypeAlias = Callable[[Sequence[str]], str]
 """Returns the language of a user's texts, the default one where they are too few to tell."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to be done for one bucket.
-
-    num_requests = tasks of units + rejected + unchanged + opted_out. `withdrawn` are the users
-    who opted out: whatever is live of theirs goes.
-    """
-
-    bucket: int
-    units: tuple[Unit, ...]
-    rejected: tuple[Outcome, ...]
-    unchanged: tuple[Key, ...]
-    opted_out: tuple[Key, ...]
-    withdrawn: frozenset[str]
-
-    @property
-    def num_requests(self) -> int:
-        """Requests of the bucket, whatever becomes of them."""
-        num_tasks = sum(len(unit.tasks) for unit in self.units)
-        return num_tasks + len(self.rejected) + len(self.unchanged) + len(self.opted_out)
 
 
 class Planner:
@@ -89,6 +69,7 @@ class Planner:
         self._generation = settings.generation
         self._settings_digest = settings_digest
         self._detect_language = detect_language
+        self._breaker = Breaker()
 
     def plan(
         self,
@@ -96,47 +77,34 @@ class Planner:
         users: Iterable[UserInputs],
         *,
         has_requests: bool,
-        live: Mapping[Key, str],
+        live: Mapping[Key, LiveRow],
+        scope: Scope = EVERYTHING,
+        is_whole: bool = True,
     ) -> Plan:
-        """Plan one bucket; `live` holds the fingerprints of the rows published so far."""
-        tasks: list[Task] = []
-        rejected: list[Outcome] = []
-        unchanged: list[Key] = []
-        opted_out: list[Key] = []
-        withdrawn: set[str] = set()
+        """Plan one bucket; `live` holds the rows published so far.
+
+        `is_whole` says that `users` are all of the bucket: rows of users who are not among them
+        are then asked for by nobody. Raises EngineError where one user after the other fails.
+        """
+        ledger = Ledger(live, scope=scope, is_whole=is_whole)
         voices = VoiceDigests()
         for user in users:
+            user_id = user.profile.user_id
             if user.profile.opt_out:
-                withdrawn.add(user.profile.user_id)
-                opted_out.extend(self._refused_keys(user, has_requests=has_requests))
-                continue
-            case = self._open(user, voices)
-            planned_all = (
-                self._decide_all(case, user.requests) if has_requests else self._derive_all(case)
-            )
-            for planned in planned_all:
-                key = planned.request.key if isinstance(planned, Task) else planned.key
-                if live.get(key) == planned.fingerprint:
-                    unchanged.append(key)
-                elif isinstance(planned, Task):
-                    tasks.append(planned)
-                else:
-                    rejected.append(Outcome(rejection=planned))
-        return Plan(
-            bucket=bucket,
-            units=cut_units(
+                ledger.refuse(user_id, self._name_keys(user, has_requests=has_requests))
+            else:
+                ledger.enter(user_id, self._plan_user(user, voices, has_requests=has_requests))
+        return ledger.close(
+            bucket,
+            lambda tasks: cut_units(
                 bucket,
                 tasks,
                 unit_tokens=self._generation.unit_tokens,
                 tokens_of=self._num_new_tokens,
             ),
-            rejected=tuple(rejected),
-            unchanged=tuple(unchanged),
-            opted_out=tuple(opted_out),
-            withdrawn=frozenset(withdrawn),
         )
 
-    def task_for(self, user: UserInputs, request: Request) -> Task | Rejection:
+    def task_for(self, user: UserInputs, request: Request) -> Decided:
         """Turn one request of a user into a task, or say why it cannot be served."""
         case = self._open(user, VoiceDigests())
         if user.profile.opt_out:
@@ -153,22 +121,42 @@ class Planner:
         language = normalise_language(profile.language) or self._detect_language(profile.texts)
         return Case(user, language=language, voices=voices)
 
-    def _decide_all(self, case: Case, requests: Iterable[Request]) -> Iterator[Task | Rejection]:
-        for request in requests:
-            yield self._decide(case, request)
+    def _plan_user(
+        self, user: UserInputs, voices: VoiceDigests, *, has_requests: bool
+    ) -> tuple[Decided, ...]:
+        """Decide every request of a user; what this user's data break costs this user alone."""
+        try:
+            case = self._open(user, voices)
+            decided = (
+                tuple(self._decide(case, request) for request in user.requests)
+                if has_requests
+                else tuple(self._derive_all(case))
+            )
+        except Exception as error:
+            if not is_of_a_row(error):
+                raise
+            message = f"planning failed: {type(error).__name__}"
+            self._breaker.fail(user.profile.user_id, message)
+            requests = self._requests_of(user, has_requests=has_requests)
+            return tuple(_fail(request, message) for request in requests)
+        self._breaker.succeed()
+        return decided
 
-    def _derive_all(self, case: Case) -> Iterator[Task | Rejection]:
+    def _derive_all(self, case: Case) -> Iterator[Decided]:
         for kind in self._derived_kinds:
             derived = self._derive(case, kind)
             yield derived if isinstance(derived, Rejection) else self._decide(case, derived)
 
-    def _refused_keys(self, user: UserInputs, *, has_requests: bool) -> Iterator[Key]:
-        """Name the requests of a user who opted out, without a look at the user's data."""
+    def _requests_of(self, user: UserInputs, *, has_requests: bool) -> Iterator[Request]:
+        """Name the requests of a user without a look at the user's data."""
         if has_requests:
-            yield from (request.key for request in user.requests)
+            yield from user.requests
             return
         for kind in self._derived_kinds:
-            yield _open_request(user.profile.user_id, kind).key
+            yield _open_request(user.profile.user_id, kind)
+
+    def _name_keys(self, user: UserInputs, *, has_requests: bool) -> Iterator[Key]:
+        return (request.key for request in self._requests_of(user, has_requests=has_requests))
 
     def _derive(self, case: Case, kind_name: str) -> Request | Rejection:
         request = _open_request(case.profile.user_id, kind_name)
@@ -184,7 +172,7 @@ class Planner:
             return kind
         return find_subject(request, kind, case.profile, self._catalogue)
 
-    def _decide(self, case: Case, request: Request) -> Task | Rejection:
+    def _decide(self, case: Case, request: Request) -> Decided:
         found = self._find(case, request)
         if isinstance(found, Problem):
             return self._reject(case, request, found)
@@ -211,6 +199,7 @@ class Planner:
             reason=problem.reason,
             message=problem.message,
             fingerprint=self._fingerprint(case, request),
+            is_derived=request.is_derived,
         )
 
     def _fingerprint(self, case: Case, request: Request) -> str:
@@ -234,4 +223,17 @@ class Planner:
 
 def _open_request(user_id: str, kind: str) -> Request:
     """Return a request that names nothing to write about."""
-    return Request(user_id=user_id, kind=kind, subject_id=subject_id_of("", None))
+    return Request(user_id=user_id, kind=kind, subject_id=subject_id_of("", None), is_derived=True)
+
+
+def _fail(request: Request, message: str) -> Rejection:
+    """Reject a request that broke the planner; it is tried again in every run."""
+    return Rejection(
+        key=request.key,
+        request_id=request.request_id,
+        stage=Stage.PLANNING,
+        reason=Reason.PLANNING_FAILED,
+        message=message,
+        fingerprint="",
+        is_derived=request.is_derived,
+    )

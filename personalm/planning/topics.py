@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import Stemmer
 
+from personalm.discreet import Discreet
 from personalm.planning.common_words import COMMON_WORDS
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ class _Seen(NamedTuple):
     is_head: bool = False
     is_start: bool = False
 
+    def __repr__(self) -> str:
+        """Name the class only: the words are the user's."""
+        return "_Seen(...)"
 
-@dataclass(slots=True, kw_only=True)
-class _Term:
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class _Term(Discreet):
     """What was seen of one term: in how many texts, how it was spelt, and where it stood.
 
     `nouns` and `verbs` count places where nouns and verbs stand, `heads` those before another

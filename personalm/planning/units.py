@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 def cut_units(
     bucket: int, tasks: Iterable[Task], *, unit_tokens: int, tokens_of: Callable[[Task], int]
 ) -> tuple[Unit, ...]:
-    """Cut tasks into units whose new tokens stay within `unit_tokens`, one task at the least.
+    """Cut tasks into units whose new tokens stay within `unit_tokens`, one task at the least."""
+    portions = _portions(order_tasks(tasks), unit_tokens, tokens_of)
+    return tuple(_unit(bucket, part) for part in portions)
 
-    Tasks of a kind stand together: they share the head of their prompts.
+
+def order_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Return tasks in the order in which they are written.
+
+    Those of a kind stand together: they share the head of their prompts.
     """
-    ordered = sorted(tasks, key=_place)
-    return tuple(_unit(bucket, part) for part in _portions(ordered, unit_tokens, tokens_of))
+    return tuple(sorted(tasks, key=_place))
 
 
 def _place(task: Task) -> tuple[str, str, str]:

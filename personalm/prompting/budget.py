@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from personalm.discreet import Discreet
 from personalm.prompting.cutting import cut_text
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 _LEAST_TOKENS = 16  # a subject cut shorter than this says nothing any more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Material(Discreet):
     """The parts of a prompt that may give way, the most relevant texts first.
 
     `num_trimmed` counts the history texts and turns that gave way, `num_cut_tokens` the tokens
@@ -39,8 +40,8 @@ class Material:
     num_cut_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Draft(Discreet):
     """A prompt rendered from some material."""
 
     material: Material

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
-from personalm.errors import TemplateError
+from personalm.errors import TemplateError, is_of_a_row
 from personalm.prompting.budget import Draft, Material, fit_draft
 from personalm.prompting.context import build_context
 from personalm.prompting.cutting import cut_text, fold_spaces
@@ -65,8 +65,11 @@ class Prompter:
             draft = self._draft(task, sampling)
         except TemplateError as error:
             return _reject(task, Reason.RENDER_FAILED, error.message)
-        except Exception as error:  # noqa: BLE001 - one bad row costs this row only
-            return _reject(task, Reason.RENDER_FAILED, f"prompting failed: {type(error).__name__}")
+        except Exception as error:
+            if not is_of_a_row(error):
+                raise
+            message = f"prompting failed: {type(error).__name__}"
+            return _reject(task, Reason.PROMPTING_FAILED, message)
         if draft is None:
             return _reject(task, Reason.NO_ROOM, self._describe_room(sampling))
         if not draft.token_ids:
@@ -215,4 +218,5 @@ def _reject(task: Task, reason: Reason, message: str) -> Rejection:
         reason=reason,
         message=message,
         fingerprint=task.fingerprint,
+        is_derived=task.request.is_derived,
     )

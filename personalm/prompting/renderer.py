@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from jinja2 import TemplateSyntaxError, meta
 from jinja2.exceptions import SecurityError
 
-from personalm.errors import TemplateError
+from personalm.errors import TemplateError, is_of_a_row
 from personalm.prompting.context import BARE_CONTEXT, FULL_CONTEXT
 from personalm.prompting.effort import TooMuchEffortError
 from personalm.prompting.sandbox import Sandbox
@@ -64,7 +64,9 @@ class Renderer:
             raise
         except TooMuchEffortError as error:
             raise TemplateError(f"the template {kind}: {error}") from None
-        except Exception as error:  # noqa: BLE001 - whatever a template does to a row's values
+        except Exception as error:
+            if not is_of_a_row(error):
+                raise
             raise TemplateError(f"the template {kind} failed: {type(error).__name__}") from None
 
     def _render(self, kind: str, context: Context) -> str:

@@ -23,7 +23,7 @@ from personalm.prompting.headline import headline_of
 from personalm.prompting.metering import COMPARE, FILTER, JOIN, LOOP, PAY, TEST, meter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jinja2 import Template
     from jinja2.nodes import EvalContext
@@ -44,7 +44,12 @@ TEXT_METHODS = frozenset(
 )
 """Methods of texts that a template may call."""
 
-_OWN_FILTERS = {"one_line": fold_spaces, "clip": cut_text, "headline": headline_of}
+# A column can hold a number where the template thinks of a text.
+_OWN_FILTERS: dict[str, Callable[..., str]] = {
+    "one_line": lambda value: fold_spaces(str(value)),
+    "clip": lambda value, max_chars: cut_text(str(value), int(max_chars)),
+    "headline": lambda value: headline_of(str(value)),
+}
 _GLOBALS = ("range", "namespace")
 _MAX_NUMBER = 2**63
 _CALL = 10

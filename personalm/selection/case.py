@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from personalm.discreet import Discreet
+
 if TYPE_CHECKING:
     from personalm.records import FinishReason, Item
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Case(Discreet):
     """One candidate's circumstances.
 
     `prompt` is the rendered prompt, `shown` the history texts in it, `history` all texts of the

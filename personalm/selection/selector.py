@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from personalm.errors import EngineError
+from personalm.discreet import Discreet
+from personalm.errors import EngineError, is_of_a_row
 from personalm.records import Candidate
 from personalm.selection.case import Case
 from personalm.selection.embedder import Embedder
@@ -43,21 +44,25 @@ _MAX_HISTORY_TEXTS = 5_000
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Trial(Discreet):
     """A task with all its draws so far; candidates are numbered over all of them."""
 
     task: Task
     draws: tuple[Draw, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What became of each candidate of a task, and which one was chosen, if any passed."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Verdict(Discreet):
+    """What became of each candidate of a task, and which one was chosen, if any passed.
+
+    `error` is a reason in words when the candidates of this one task could not be judged.
+    """
 
     key: Key
     candidates: tuple[Candidate, ...]
     chosen: Candidate | None
+    error: str | None = None
 
     @property
     def summary(self) -> str:
@@ -86,10 +91,12 @@ class Selector:
     def judge(self, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
         """Return a verdict for each trial, in order; the model is loaded when it is first needed.
 
-        A text that cannot be embedded has no score; nothing else is touched by it. Raises
-        EngineError where the embedder fails for every text.
+        A text that cannot be embedded has no score, and a task whose candidates break a gate has
+        a verdict with an error; nothing else is touched by them. Raises EngineError where the
+        embedder fails for every text.
         """
-        gated = [self._gate(trial) for trial in trials]
+        attempts = [self._attempt(trial) for trial in trials]
+        gated = [() if isinstance(attempt, str) else attempt for attempt in attempts]
         voices = [self._voice_texts(trial.task) for trial in trials]
         names = [style_digest(texts) for texts in voices]
         known = {name: self._styles.get(name) for name in names}
@@ -107,9 +114,20 @@ class Selector:
             if reference is not None:
                 self._styles.put(name, reference)
         return tuple(
-            _choose(trial, candidates, known[name], rows)
-            for trial, candidates, name in zip(trials, gated, names, strict=True)
+            Verdict(key=trial.task.request.key, candidates=(), chosen=None, error=attempt)
+            if isinstance(attempt, str)
+            else _choose(trial, attempt, known[name], rows)
+            for trial, attempt, name in zip(trials, attempts, names, strict=True)
         )
+
+    def _attempt(self, trial: Trial) -> list[Candidate] | str:
+        """Return the candidates of a trial, or why they cannot be judged."""
+        try:
+            return self._gate(trial)
+        except Exception as error:
+            if not is_of_a_row(error):
+                raise
+            return f"the gates failed: {type(error).__name__}"
 
     def _gate(self, trial: Trial) -> list[Candidate]:
         """Trim all candidates of a trial and ask the gates of its kind."""
@@ -180,9 +198,9 @@ def _encode(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[str, NDA
     """Yield the row of each text; where a call fails, its halves are tried, down to one text."""
     try:
         rows = embedder.encode(texts)
-    except (EngineError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - one bad text costs its own score only
+    except Exception as error:
+        if not is_of_a_row(error):
+            raise
         _log.debug("embedding of %d texts failed: %s", len(texts), type(error).__name__)
         if len(texts) > 1:
             middle = len(texts) // 2
@@ -197,10 +215,12 @@ def _probe(embedder: Embedder) -> None:
     try:
         embedder.encode(["a few plain words"])
     except Exception as error:
+        if not is_of_a_row(error):
+            raise
         raise EngineError(
             f"the embedder cannot embed anything any more: {type(error).__name__}",
             remedy="Start the run again; check the model: selection.embedder in the settings.",
-        ) from error
+        ) from None
 
 
 def _stack(rows: Mapping[str, NDArray[np.float32]], texts: Sequence[str]) -> NDArray[np.float32]:

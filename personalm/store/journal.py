@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.records import Key
 from personalm.store.files import TEMPORARY, LocalFiles
 from personalm.store.layout import FORMAT, PARQUET, inside
 from personalm.store.parquet import count_rows, decode, encode
-from personalm.store.schema import UNIT, from_unit, to_unit
+from personalm.store.schema import UNIT, from_unit, keys_of, to_unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from personalm.records import Key, Outcome
+    from personalm.records import Outcome
 
 _log = logging.getLogger(__name__)
 
 _IDENTITY = "run.json"
 _UNITS = "units"
+_WITHDRAWN = "withdrawn"
 _SPILL = "spill"
 
 
@@ -128,6 +130,45 @@ class Journal:
                 f"unit {unit_id} of run {self.run_id} is journalled already",
                 remedy="Another process writes the same run: end one of them, and run again.",
             ) from None
+
+    def withdraw(self, bucket: int, keys: Collection[Key]) -> None:
+        """Note the live rows of a bucket that this run takes away, in place of what was noted."""
+        folder = inside(self.folder, _WITHDRAWN)
+        self._files.make_folder(folder, private=True)
+        rows = [[key.user_id, key.kind, key.subject_id] for key in sorted(keys)]
+        self._files.replace(inside(folder, f"{bucket:04d}.json"), json.dumps(rows).encode())
+
+    def withdrawn(self, bucket: int) -> frozenset[Key]:
+        """Return the keys that `withdraw` noted. Raises StoreError where nothing was."""
+        path = inside(self.folder, _WITHDRAWN, f"{bucket:04d}.json")
+        try:
+            rows = json.loads(self._files.read(path))
+        except (FileNotFoundError, ValueError):
+            raise StoreError(
+                f"{path} is missing or damaged", remedy="Run again: it is written anew."
+            ) from None
+        return frozenset(Key(user_id=u, kind=k, subject_id=s) for u, k, s in rows)
+
+    def erase(self, user_ids: Collection[str]) -> int:
+        """Remove the units with rows of some users; return their number.
+
+        Whatever lies beside the units goes too: spilled inputs, notes of the run, unfinished files.
+        """
+        for name in self._files.names(self.folder):
+            if name not in {_IDENTITY, _UNITS}:
+                path = self.folder / name
+                (self._files.remove_tree if path.is_dir() else self._files.remove)(path)
+        units = inside(self.folder, _UNITS)
+        for name in self._files.names(units):
+            if name.startswith(TEMPORARY):
+                self._files.remove(units / name)
+        num_erased = 0
+        for unit_id in self.unit_ids:
+            unit = self._load(unit_id)
+            if unit is not None and any(key.user_id in user_ids for key in keys_of(unit)):
+                self._files.remove(self._path(unit_id))
+                num_erased += 1
+        return num_erased
 
     def delete_spill(self) -> None:
         """Remove what is left of the run's spilled inputs."""

@@ -24,15 +24,16 @@ def merge(
     live: Mapping[str, pa.Table],
     brought: Mapping[str, pa.Table],
     *,
-    withdrawn: Collection[str] = (),
+    withdrawn: Collection[Key] = (),
 ) -> dict[str, pa.Table]:
     """Return the tables that change, with all their rows.
 
-    A key that is brought replaces all of its live rows; the live rows of withdrawn users go.
+    A key that is brought replaces all of its live rows; those of a withdrawn key go.
     Raises AccountingError where a key would have two live rows.
     """
     decided = {key for name in ("results", "rejections") for key in keys_of(brought[name])}
-    kept = {name: _without(live[name], decided, withdrawn) for name in TABLES}
+    gone = decided | set(withdrawn)
+    kept = {name: without(live[name], gone) for name in TABLES}
     merged = {name: _sort(pa.concat_tables([kept[name], brought[name]])) for name in TABLES}
     _check_once(merged)
     return {
@@ -42,8 +43,9 @@ def merge(
     }
 
 
-def _without(table: pa.Table, decided: Collection[Key], withdrawn: Collection[str]) -> pa.Table:
-    mask = [key not in decided and key.user_id not in withdrawn for key in keys_of(table)]
+def without(table: pa.Table, gone: Collection[Key]) -> pa.Table:
+    """Return a table without the rows of some keys."""
+    mask = [key not in gone for key in keys_of(table)]
     return table if all(mask) else table.filter(pa.array(mask, pa.bool_()))
 
 

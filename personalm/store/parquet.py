@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personalm.errors import StoreDamagedError
+from personalm.store.schema import complete, is_written_by_any_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,8 @@ def decode(
 ) -> pa.Table:
     """Return the table, or some columns, of a file's bytes; `path` names it in messages.
 
-    Raises StoreDamagedError for bytes that are no such table.
+    A column that an older version did not write is null. Raises StoreDamagedError for bytes that
+    are no such table.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
@@ -37,9 +39,10 @@ def decode(
         raise
     except (pa.ArrowException, OSError) as error:
         raise StoreDamagedError(f"{path} is no whole Parquet file: {_first_line(error)}") from None
-    if not found.equals(schema):
-        raise StoreDamagedError(f"{path} has other columns than this version writes")
-    return table
+    if not is_written_by_any_version(found, schema):
+        raise StoreDamagedError(f"{path} has other columns than any version writes")
+    wanted = [schema.field(name) for name in columns or schema.names]
+    return complete(table, pa.schema(wanted))
 
 
 def count_rows(data: bytes, path: Path) -> int:

@@ -13,12 +13,12 @@ import pyarrow as pa
 from personalm.errors import AccountingError
 from personalm.hashing import bucket_of
 from personalm.store.merging import merge
-from personalm.store.schema import TABLES, UNIT, keys_of, split_unit
+from personalm.store.schema import SCHEMA_VERSION, TABLES, UNIT, keys_of, split_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from personalm.records import Counts
+    from personalm.records import Counts, Key
     from personalm.store.bucket_files import BucketFiles
     from personalm.store.journal import Journal
     from personalm.store.snapshots import DataFile, Snapshot
@@ -35,6 +35,7 @@ class Publication:
         bucket_files: BucketFiles,
         buckets: int,
     ) -> None:
+        self._base = base
         self._files = {(f.table, f.bucket): f for f in base.files} if base else {}
         self._journal = journal
         self._bucket_files = bucket_files
@@ -48,7 +49,7 @@ class Publication:
         """Files of the next snapshot, by table and bucket."""
         return tuple(self._files[place] for place in sorted(self._files))
 
-    def add(self, bucket: int, *, units: Sequence[str], withdrawn: frozenset[str]) -> None:
+    def add(self, bucket: int, *, units: Sequence[str], withdrawn: Collection[Key]) -> None:
         """Merge the units of one bucket, and write the tables of it that change."""
         brought = split_unit(self._gather(bucket, units))
         self._num_results += brought["results"].num_rows
@@ -62,6 +63,17 @@ class Publication:
                 self._files[table, bucket] = self._bucket_files.write(table, bucket, rows)
             else:
                 del self._files[table, bucket]
+
+    def renew(self) -> None:
+        """Write anew what an older version has written: all files of a snapshot are alike."""
+        if self._base is None or self._base.schema == SCHEMA_VERSION:
+            return
+        self.has_changes = True
+        for file in self._base.files:
+            if self._files.get((file.table, file.bucket)) is file:
+                rows = self._bucket_files.read(file)
+                renewed = self._bucket_files.write(file.table, file.bucket, rows)
+                self._files[file.table, file.bucket] = renewed
 
     def check(self, counts: Counts) -> None:
         """Raise AccountingError where the units hold other outcomes than the run has counted."""

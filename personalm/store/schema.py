@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: fingerprints have four parts, and rows say whether their request was derived."""
+
+_ADDED_COLUMNS = (frozenset({"is_derived"}),)
+"""What each version from the second on has added; an older file lacks them."""
 
 KEY = ("user_id", "kind", "subject_id")
 
@@ -46,6 +50,7 @@ RESULTS = _schema(
     kind=_TEXT,
     subject_id=_TEXT,
     request_id=_TEXT,
+    is_derived=pa.bool_(),
     text=_TEXT,
     style_score=_SCORE,
     own_mark=_SCORE,
@@ -85,6 +90,7 @@ REJECTIONS = _schema(
     kind=_TEXT,
     subject_id=_TEXT,
     request_id=_TEXT,
+    is_derived=pa.bool_(),
     stage=_TEXT,
     reason=_TEXT,
     message=_TEXT,
@@ -157,6 +163,29 @@ def split_unit(unit: pa.Table) -> dict[str, pa.Table]:
     }
 
 
+def complete(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with all columns of a schema: null where an older version had none."""
+    return pa.table(
+        [
+            table[field.name]
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
+            for field in schema
+        ],
+        schema=schema,
+    )
+
+
+def is_written_by_any_version(found: pa.Schema, schema: pa.Schema) -> bool:
+    """Say whether a file has the columns of this version, or those that an older one wrote."""
+    added: frozenset[str] = frozenset()
+    for columns in (frozenset(), *reversed(_ADDED_COLUMNS)):
+        added |= columns
+        if found.equals(pa.schema([field for field in schema if field.name not in added])):
+            return True
+    return False
+
+
 def keys_of(table: pa.Table) -> list[Key]:
     """Return the key of each row."""
     columns = (table[name].to_pylist() for name in KEY)
@@ -180,6 +209,7 @@ def _result_row(result: Result | None) -> dict[str, Any] | None:
         return None
     return {
         "request_id": result.request_id,
+        "is_derived": result.is_derived,
         "text": _writable(result.text),
         "style_score": _finite(result.style_score),
         "own_mark": _finite(result.own_mark),
@@ -202,6 +232,7 @@ def _rejection_row(rejection: Rejection | None) -> dict[str, Any] | None:
         return None
     return {
         "request_id": rejection.request_id,
+        "is_derived": rejection.is_derived,
         "stage": rejection.stage.value,
         "reason": rejection.reason.value,
         "message": _writable(rejection.message),
@@ -236,6 +267,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
             reason=Reason(nested["reason"]),
             message=nested["message"],
             fingerprint=row["fingerprint"],
+            is_derived=nested["is_derived"],
         )
         return Outcome(rejection=rejection, candidates=candidates)
     nested = dict(row["result"])

@@ -47,7 +47,10 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The live rows after a commit, and the run that made it."""
+    """The live rows after a commit, and the run that made it.
+
+    `schema` is that of the oldest of its files.
+    """
 
     number: int
     parent: int | None
@@ -56,6 +59,7 @@ class Snapshot:
     fingerprint: str
     files: tuple[DataFile, ...]
     counts: Counts
+    schema: int = SCHEMA_VERSION
 
     def files_of(self, table: str, bucket: int | None = None) -> tuple[DataFile, ...]:
         """Return the files of a table, those of one bucket where it is given."""
@@ -144,7 +148,7 @@ class Records:
 def _to_json(snapshot: Snapshot) -> bytes:
     record = {
         "format": FORMAT,
-        "schema": SCHEMA_VERSION,
+        "schema": snapshot.schema,
         "number": snapshot.number,
         "parent": snapshot.parent,
         "run_id": snapshot.run_id,
@@ -178,6 +182,7 @@ def _from_json(data: bytes, path: Path) -> Snapshot:
             created_at=datetime.fromisoformat(record["created_at"]),
             fingerprint=record["fingerprint"],
             counts=Counts(**record["counts"]),
+            schema=record["schema"],
             files=tuple(_data_file(file) for file in record["files"]),
         )
         whole = snapshot.num_rows == record["live"] and path.stem == f"{snapshot.number:08d}"

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.records import LiveRow
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.files import LocalFiles
 from personalm.store.journal import Journal
@@ -28,7 +29,7 @@ from personalm.store.tidying import tidy
 from personalm.store.views import is_shown, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from personalm.records import Counts, Key
@@ -80,16 +81,21 @@ class Store:
         """The newest snapshot, `None` before the first."""
         return self._records.newest()
 
-    def live(self, bucket: int) -> dict[Key, str]:
-        """Return the fingerprint of each live result and rejection of a bucket."""
+    def live(self, bucket: int) -> dict[Key, LiveRow]:
+        """Return what a planner needs to know of each live result and rejection of a bucket."""
         snapshot = self.snapshot
-        fingerprints: dict[Key, str] = {}
+        live: dict[Key, LiveRow] = {}
         for table in ("results", "rejections"):
             for file in snapshot.files_of(table, bucket) if snapshot else ():
-                rows = self._bucket_files.read(file, columns=(*KEY, "fingerprint"))
-                found = map(str, rows["fingerprint"].to_pylist())
-                fingerprints.update(zip(keys_of(rows), found, strict=True))
-        return fingerprints
+                rows = self._bucket_files.read(file, columns=(*KEY, "fingerprint", "is_derived"))
+                marks = (rows[name].to_pylist() for name in ("fingerprint", "is_derived"))
+                for key, fingerprint, is_derived in zip(keys_of(rows), *marks, strict=True):
+                    live[key] = LiveRow(
+                        fingerprint=str(fingerprint),
+                        is_rejection=table == "rejections",
+                        is_derived=bool(is_derived),
+                    )
+        return live
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -124,13 +130,13 @@ class Store:
         journal: Journal,
         *,
         units: Mapping[int, Sequence[str]],
-        withdrawn: Mapping[int, frozenset[str]],
+        withdrawn: Mapping[int, Collection[Key]],
         counts: Counts,
     ) -> Snapshot | None:
         """Commit what a run brings as the next snapshot; `None` where nothing changed.
 
         `units` are the units of this run's plan by bucket; others in the journal are ignored.
-        `withdrawn` are users by bucket whose live rows go. A run that is published already gives
+        `withdrawn` are keys by bucket whose live rows go. A run that is published already gives
         back its snapshot. Raises AccountingError where requests and outcomes do not add up, and
         StoreError where another publisher was first; then nothing is published.
         """
@@ -161,7 +167,7 @@ class Store:
         self,
         journal: Journal,
         units: Mapping[int, Sequence[str]],
-        withdrawn: Mapping[int, frozenset[str]],
+        withdrawn: Mapping[int, Collection[Key]],
         counts: Counts,
     ) -> Snapshot | None:
         """Write the bucket files that change, check the accounts, and create the record."""
@@ -177,6 +183,7 @@ class Store:
                 units=units.get(bucket, ()),
                 withdrawn=withdrawn.get(bucket, frozenset()),
             )
+        publication.renew()
         publication.check(counts)
         # The first snapshot is made even without a row: readers find the tables, empty.
         if base and not publication.has_changes:

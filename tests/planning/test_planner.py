@@ -14,11 +14,12 @@ from personalm.errors import SettingsError
 from personalm.hashing import subject_id_of
 from personalm.kinds import FrontMatter, Kind
 from personalm.planning.catalogue import Catalogue
-from personalm.planning.planner import Plan, Planner
+from personalm.planning.planner import Planner
 from personalm.records import (
     Interaction,
     Item,
     Key,
+    LiveRow,
     ModelCard,
     Profile,
     Reason,
@@ -33,6 +34,8 @@ from personalm.settings import Generation, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from personalm.planning.ledger import Plan
 
 _ITEMS = (
     Item(item_id="kite", title="Red Kite", description="A kite for strong wind."),
@@ -100,6 +103,23 @@ def _plan(users: Sequence[UserInputs], planner: Planner | None = None, **argumen
 
 def _tasks(plan: Plan) -> list[Task]:
     return [task for unit in plan.units for task in unit.tasks]
+
+
+def _live(tasks: Sequence[Task]) -> dict[Key, LiveRow]:
+    return {
+        task.request.key: LiveRow(fingerprint=task.fingerprint, is_derived=task.request.is_derived)
+        for task in tasks
+    }
+
+
+def _published(plan: Plan) -> dict[Key, LiveRow]:
+    """Return what is live after the plan was carried out."""
+    rejections = (outcome.rejection for outcome in plan.rejected)
+    return _live(_tasks(plan)) | {
+        r.key: LiveRow(fingerprint=r.fingerprint, is_rejection=True, is_derived=r.is_derived)
+        for r in rejections
+        if r is not None
+    }
 
 
 def _only_task(plan: Plan) -> Task:
@@ -256,11 +276,11 @@ def test_an_opted_out_user_gets_nothing_and_is_counted() -> None:
     out = replace(asked, profile=replace(asked.profile, opt_out=True))
 
     for has_requests in (True, False):
-        plan = _plan([out], has_requests=has_requests, live={task.request.key: task.fingerprint})
+        plan = _plan([out], has_requests=has_requests, live=_live([task]))
 
         assert (plan.units, plan.rejected, plan.unchanged) == ((), (), ())
         assert len(plan.opted_out) == plan.num_requests == 1
-        assert plan.withdrawn == {"a"}
+        assert plan.withdrawn == {task.request.key}
     assert isinstance(_planner().task_for(out, out.requests[0]), Rejection)
 
 
@@ -271,8 +291,7 @@ def test_what_is_live_with_the_same_fingerprint_is_unchanged() -> None:
         _ask(_user("b"), "note", subject="text", voice_id="nobody"),
     ]
     first = _plan(users)
-    live = {task.request.key: task.fingerprint for task in _tasks(first)}
-    live |= {outcome.key: outcome.fingerprint for outcome in first.rejected}
+    live = _published(first)
 
     again = _plan(users, live=live)
     changed = _plan([users[0], replace(users[1], voices={"nobody": users[0].profile})], live=live)
@@ -291,7 +310,8 @@ def test_a_kind_that_gets_a_template_is_tried_again() -> None:
     rejection = _only_rejection(_plan([asked]))
     planner = _planner(kinds={**_KINDS, "haiku": _kind("haiku", "topic")})
 
-    assert _tasks(_plan([asked], planner, live={rejection.key: rejection.fingerprint}))
+    live = {rejection.key: LiveRow(fingerprint=rejection.fingerprint, is_rejection=True)}
+    assert _tasks(_plan([asked], planner, live=live))
 
 
 def test_units_hold_as_many_tokens_as_the_settings_say() -> None:

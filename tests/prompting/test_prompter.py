@@ -313,7 +313,7 @@ def test_an_error_in_one_row_costs_that_row_only() -> None:
     prompter = _prompter(tokenizer=Failing())
     rejection = _rejection(_task(subject="poison"), prompter)
 
-    assert rejection.reason is Reason.RENDER_FAILED
+    assert rejection.reason is Reason.PROMPTING_FAILED
     assert "ZeroDivisionError" in rejection.message
     assert "poison" not in rejection.message
     assert _prompt(_task(), prompter) == _prompt(_task())

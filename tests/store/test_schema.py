@@ -86,8 +86,8 @@ def test_a_unit_brings_each_outcome_to_its_tables(given_outcomes: list[Outcome])
 def test_columns_stand_in_the_order_of_the_contract() -> None:
     """Names, order and plain types of the three tables."""
     assert ",".join(RESULTS.names) == (
-        "user_id,kind,subject_id,request_id,text,style_score,own_mark,style_cosine,tier,language,"
-        "chosen,n,num_trimmed,model,adapter,template,prompt_hash,fingerprint,seed,run_id,"
+        "user_id,kind,subject_id,request_id,is_derived,text,style_score,own_mark,style_cosine,tier,"
+        "language,chosen,n,num_trimmed,model,adapter,template,prompt_hash,fingerprint,seed,run_id,"
         "generated_at"
     )
     assert ",".join(CANDIDATES.names) == (
@@ -95,7 +95,8 @@ def test_columns_stand_in_the_order_of_the_contract() -> None:
         "dropped_by,is_chosen,run_id"
     )
     assert ",".join(REJECTIONS.names) == (
-        "user_id,kind,subject_id,request_id,stage,reason,message,fingerprint,run_id,generated_at"
+        "user_id,kind,subject_id,request_id,is_derived,stage,reason,message,fingerprint,run_id,"
+        "generated_at"
     )
     assert RESULTS.field("text").type == pa.string()
     assert RESULTS.field("generated_at").type == pa.timestamp("us", tz="UTC")

@@ -19,6 +19,7 @@ from personalm.store.verify import verify
 from tests.store.world import (
     BUCKETS,
     Plan,
+    is_rejected,
     key_of,
     outcome_of,
     publish,
@@ -107,7 +108,7 @@ def test_a_table_without_rows_keeps_its_columns(output: Path) -> None:
     run(output, {}, withdrawn={"ada"})
 
     assert read_view(output) == read_latest(output) == {}
-    assert read_table(output).num_columns == 21
+    assert read_table(output).num_columns == 22
 
 
 def test_live_names_the_fingerprint_of_every_live_key(output: Path) -> None:
@@ -116,7 +117,9 @@ def test_live_names_the_fingerprint_of_every_live_key(output: Path) -> None:
     run(output, requests)
     store = Store.open(output, buckets=BUCKETS)
 
-    assert requests == store.live(0) | store.live(1)
+    live = store.live(0) | store.live(1)
+    assert requests == {key: row.fingerprint for key, row in live.items()}
+    assert all(row.is_rejection == is_rejected(key, row.fingerprint) for key, row in live.items())
     assert all(bucket_of(key.user_id, BUCKETS) == 1 for key in store.live(1))
 
 

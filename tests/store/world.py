@@ -131,11 +131,11 @@ class Plan:
 
     def __init__(self, store: Store, requests: Wanted, withdrawn: Collection[str] = ()) -> None:
         self.units: dict[int, dict[str, list[Key]]] = {b: {} for b in range(store.num_buckets)}
-        self.withdrawn: dict[int, frozenset[str]] = {}
+        self.withdrawn: dict[int, frozenset[Key]] = {}
         self.num_unchanged = 0
         self.requests = requests
         for bucket, units in self.units.items():
-            live = store.live(bucket)
+            live = {key: row.fingerprint for key, row in store.live(bucket).items()}
             keys = [k for k in sorted(requests) if _bucket(store, k.user_id) == bucket]
             changed = [key for key in keys if live.get(key) != requests[key]]
             self.num_unchanged += len(keys) - len(changed)
@@ -143,7 +143,7 @@ class Plan:
                 part = changed[start : start + 2]
                 name = digest([text_of(key, requests[key]) for key in part])[:16]
                 units[f"{bucket:04d}-{name}"] = part
-            gone = {user for user in withdrawn if _bucket(store, user) == bucket}
+            gone = {key for key in live if key.user_id in withdrawn}
             if gone:
                 self.withdrawn[bucket] = frozenset(gone)
 

@@ -1,0 +1,208 @@
+"""Forgetting: nothing of some users is left in an output folder, and everybody else's rows stay.
+
+The newest snapshot is followed by one without them. Then every older snapshot goes that holds
+them, with its files and its view, and so does what killed runs left behind: units with their
+rows, spilled inputs, unfinished files. Whatever step it breaks off at, the same call ends the
+work. It erases files; it does not overwrite the blocks of the disk, and reaches no copy elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from personalm.errors import StoreDamagedError, StoreError
+from personalm.hashing import bucket_of
+from personalm.records import Counts
+from personalm.store.bucket_files import BucketFiles
+from personalm.store.files import TEMPORARY, LocalFiles
+from personalm.store.journal import Journal
+from personalm.store.layout import Layout
+from personalm.store.schema import TABLES
+from personalm.store.snapshots import DataFile, Records, Snapshot
+from personalm.store.store import Store
+from personalm.store.views import is_shown, show
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What was erased: live rows of each table, older snapshots, units of unfinished runs.
+
+    `snapshot` is the number of the snapshot without the users, `None` where no live row was
+    theirs.
+    """
+
+    snapshot: int | None = None
+    num_rows: Mapping[str, int] = field(default_factory=dict)
+    num_snapshots: int = 0
+    num_units: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the folder held nothing of the users."""
+        return not (self.snapshot or self.num_snapshots or self.num_units)
+
+
+def forget(
+    path: str | Path, user_ids: Collection[str], *, files: LocalFiles | None = None
+) -> Erasure:
+    """Erase all that an output folder holds of some users, given by their canonical ids.
+
+    Raises StoreLockedError at once where a run is under way, and StoreError where something
+    cannot be read or removed; the same call goes on from there.
+    """
+    files = files or LocalFiles()
+    store = Store.find(path, files)
+    if store is None:
+        raise StoreError(
+            f"{path} is no output folder of personalm",
+            remedy="Name the folder that `personalm run` writes to.",
+        )
+    with store.lock():
+        eraser = _Eraser(Layout.at(path), files, frozenset(user_ids), store.num_buckets)
+        num_units = eraser.clear_runs()
+        snapshot, num_rows = eraser.publish_without()
+        num_snapshots = eraser.remove_snapshots()
+        eraser.sweep()
+    return Erasure(
+        snapshot=snapshot, num_rows=num_rows, num_snapshots=num_snapshots, num_units=num_units
+    )
+
+
+class _Eraser:
+    """The steps of one erasure, each of which can be done again."""
+
+    def __init__(
+        self, layout: Layout, files: LocalFiles, user_ids: frozenset[str], num_buckets: int
+    ) -> None:
+        self._layout = layout
+        self._files = files
+        self._records = Records(files, layout)
+        self._bucket_files = BucketFiles(files, layout)
+        self._users = pa.array(sorted(user_ids), pa.string())
+        self._user_ids = user_ids
+        self._buckets = {bucket_of(user_id, num_buckets) for user_id in user_ids}
+        self._is_held: dict[str, bool] = {}
+
+    def clear_runs(self) -> int:
+        """Remove of unfinished runs what holds or may hold the users; return their units."""
+        published = self._records.by_run()
+        num_units = 0
+        for name in self._files.names(self._layout.runs):
+            folder = self._layout.runs / name
+            try:
+                journal = Journal.attach(folder, self._files)
+            except StoreDamagedError:
+                self._files.remove_tree(folder)
+                continue
+            num_units += journal.erase(self._user_ids)
+            if journal.run_id in published:
+                self._files.remove_tree(folder)
+        return num_units
+
+    def publish_without(self) -> tuple[int | None, dict[str, int]]:
+        """Commit a snapshot without the users, if the newest one holds any."""
+        base = self._records.newest()
+        if base is None:
+            return None, {}
+        kept: list[DataFile] = []
+        erased: Counter[str] = Counter()
+        for file in base.files:
+            if not self._holds(file, is_needed=True):
+                kept.append(file)
+                continue
+            rows = self._bucket_files.read(file)
+            others = rows.filter(pc.invert(pc.is_in(rows["user_id"], self._users)))
+            erased[file.table] += rows.num_rows - others.num_rows
+            if others.num_rows:
+                kept.append(self._bucket_files.write(file.table, file.bucket, others))
+        if not erased:
+            self._show(base)
+            return None, {}
+        now = datetime.now(UTC)
+        snapshot = replace(
+            base,
+            number=base.number + 1,
+            # Its parent holds the users, and goes.
+            parent=None,
+            run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}-forget",
+            created_at=now,
+            files=tuple(kept),
+            counts=Counts(withdrawn=erased["results"] + erased["rejections"]),
+        )
+        self._records.create(snapshot)
+        self._show(snapshot)
+        return snapshot.number, {table: erased[table] for table in TABLES}
+
+    def remove_snapshots(self) -> int:
+        """Remove the older snapshots that hold the users, and those that cannot be read."""
+        newest = self._records.newest()
+        num_removed = 0
+        for number in self._records.numbers():
+            if newest and number == newest.number:
+                continue
+            try:
+                snapshot = self._records.read(number)
+                is_held = snapshot is None or any(self._holds(f) for f in snapshot.files)
+            except StoreDamagedError:
+                snapshot, is_held = None, True
+            if is_held:
+                # The record goes before its files: what a record names is always there.
+                self._records.remove(number)
+                num_removed += snapshot is not None
+        return num_removed
+
+    def sweep(self) -> None:
+        """Remove every file that no snapshot names, every view without one, every temporary."""
+        layout, files = self._layout, self._files
+        snapshots = [s for n in self._records.numbers() if (s := self._records.read(n))]
+        named = {file.path for snapshot in snapshots for file in snapshot.files}
+        views = {layout.view(snapshot.number).name for snapshot in snapshots}
+        for name in files.names(layout.views):
+            if name not in views:
+                files.remove_tree(layout.views / name)
+        for table in TABLES:
+            for name in files.names(layout.table(table)):
+                if f"_data/{table}/{name}" not in named:
+                    files.remove(layout.table(table) / name)
+        folders = [layout.root, layout.snapshots]
+        folders += [layout.views / view / table for view in views for table in TABLES]
+        for folder in folders:
+            for name in files.names(folder):
+                if name.startswith(TEMPORARY):
+                    files.remove(folder / name)
+
+    def _holds(self, file: DataFile, *, is_needed: bool = False) -> bool:
+        """Say whether a file has rows of the users; one that cannot be read may have some.
+
+        Raises StoreDamagedError instead where the file is needed.
+        """
+        if file.bucket not in self._buckets:
+            return False
+        if file.path not in self._is_held:
+            try:
+                found = self._bucket_files.read(file, columns=("user_id",))["user_id"]
+            except StoreDamagedError as error:
+                if is_needed:
+                    raise
+                _log.warning("a snapshot that cannot be read is removed: %s", error)
+                return True
+            self._is_held[file.path] = bool(pc.any(pc.is_in(found, self._users)).as_py())
+        return self._is_held[file.path]
+
+    def _show(self, snapshot: Snapshot) -> None:
+        if not is_shown(self._files, self._layout, snapshot):
+            show(self._files, self._layout, snapshot)
