@@ -221,6 +221,15 @@ def test_a_row_with_huge_values_costs_that_row_only(source: str) -> None:
     assert renderer.render("k", FULL_CONTEXT) is not None
 
 
+def test_a_prompt_has_a_largest_size() -> None:
+    """Below what the effort allows, and well above what any model reads."""
+    renderer = renderer_of("{{ subject }}")
+
+    assert len(renderer.render("k", {**FULL_CONTEXT, "subject": "x" * 200_000})) == 200_000
+    with pytest.raises(TemplateError, match="more than 200000 letters"):
+        renderer.render("k", {**FULL_CONTEXT, "subject": "x" * 200_001})
+
+
 @given(st.recursive(st.text() | st.integers() | st.none() | st.floats(), st.lists, max_leaves=9))
 def test_a_copy_costs_at_least_the_letters_that_it_makes(value: object) -> None:
     """So no value is longer, as text, than the effort that was left."""
