@@ -215,9 +215,14 @@ def _check_digest(model: BundledModel, source: Path) -> None:
 @contextmanager
 def _lock(target: Path) -> Iterator[None]:
     """Let one process at a time make `target`; the lock dies with its process."""
-    with target.with_name(f".{target.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    path = target.with_name(f".{target.name}.lock")
+    # Nothing is written to it, and it is not looked for elsewhere: the cache may be shared.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def _publish(gguf: Path, target: Path) -> None:

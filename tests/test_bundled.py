@@ -221,3 +221,14 @@ def test_the_bundled_language_model_is_unpacked_quietly(
     assert (folder / "model.safetensors").stat().st_size == 269_060_552
     assert capfd.readouterr() == ("", "")
     shutil.rmtree(folder)
+
+
+def test_the_lock_of_the_cache_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """A cache that others share may hold one: what it leads to stays as it is."""
+    letter = tmp_path / "letter.txt"
+    letter.write_text("mine")
+    (tmp_path / ".model.lock").symlink_to(letter)
+
+    with pytest.raises(OSError, match=r"model\.lock"), bundled._lock(tmp_path / "model"):
+        pass
+    assert letter.read_text() == "mine"

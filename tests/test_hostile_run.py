@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -261,3 +263,44 @@ def test_an_unknown_kind_of_the_settings_is_refused(world: Path, kind: str) -> N
     with pytest.raises(PersonalmError):
         pipeline.run(settings)
     assert tree(world.parent.parent, but=settings.output) == before
+
+
+_ATTACKS = (
+    "{{ cycler.__init__.__globals__.os.system('touch CANARY') }}",
+    "{% for x in ().__class__.__base__.__subclasses__() %}{{ x }}{% endfor %}",
+    "{{ 'a' * 2000000000 }}",
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "{{ raise_exception('no') }}{{",
+)
+
+
+@pytest.mark.timeout(120)
+def test_a_run_never_looks_at_the_chat_template_of_its_model(world: Path, tiny_gpt2: Path) -> None:
+    """Nothing of it is executed, in any of the places where a model may carry one."""
+    model = shutil.copytree(tiny_gpt2, world / "model")
+    attack = "".join(_ATTACKS).replace("CANARY", str(world / "canary"))
+    (model / "chat_template.jinja").write_text(attack)
+    (model / "additional_chat_templates").mkdir()
+    (model / "additional_chat_templates" / "tool.jinja").write_text(attack)
+    config = json.loads((model / "tokenizer_config.json").read_text())
+    named = [{"name": name, "template": attack} for name in ("default", "tool_use")]
+    (model / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": named}))
+    templates = world / "templates"
+    templates.mkdir()
+    (templates / "line.j2").write_text(
+        '+++\nsubject = "topic"\nmax_new_tokens = 8\ncandidates = 2\ngates = []\n+++\n'
+        "{% for text in samples %}{{ text }}\n{% endfor %}{{ subject }}:"
+    )
+    texts = [attack, "I bought plums at the market.", attack, "The plums were very good today."]
+    settings = settings_of(
+        world,
+        interactions=write(world, "interactions", user_id=["a", "a", "b", "b"], text=texts),
+        requests=write(
+            world, "requests", user_id=["a", "b"], kind=["line"] * 2, subject=["plums"] * 2
+        ),
+    ).model_copy(update={"model": str(model), "templates_dir": templates})
+
+    counts = pipeline.run(settings).counts
+
+    assert (counts.results, counts.rejections) == (2, 0)
+    assert not (world / "canary").exists()

@@ -88,7 +88,7 @@ class Renderer:
             ) from None
         except SecurityError as error:
             raise TemplateError(f"{kind.path}: {type(error).__name__}: {error}") from None
-        except (RecursionError, SyntaxError, MemoryError):  # Python has limits for nesting
+        except (RecursionError, SyntaxError):  # Python has limits for nesting
             raise TemplateError(f"{kind.path}: expressions are nested too deep") from None
 
     def _find_variables(self, kind: Kind) -> frozenset[str]:

@@ -201,10 +201,10 @@ def edit_record(output: Path, change: Callable[[dict[str, Any]], object]) -> Non
 def test_a_record_names_files_of_the_store_only(output: Path, victim: Path, path: object) -> None:
     """Another path is refused; what lies there is neither read nor removed."""
     run(output, wanted(*USERS))
-    edit_record(output, lambda record: record["files"][0].update(path=path))
+    edit_record(output, lambda record: record["files"][-1].update(path=path))
     before = tree(victim)
 
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match=r"no whole snapshot record|not a plain one"):
         [read_table(output, table) for table in ("results", "candidates", "rejections")]
     use(output)
     assert tree(victim) == before
