@@ -1,6 +1,6 @@
 """A made-up population: tables of any number of users, the same on every machine.
 
-Users have 1 to about 100 interactions, 20 on average; the rows of a user lie all over the files.
+Users have 1 to about 190 interactions, 20 on average; the rows of a user lie all over the files.
 The texts are short, in plain English, and every user returns to a few things of their own.
 """
 

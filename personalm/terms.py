@@ -7,9 +7,9 @@ for words. Stop words and stems are English.
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
-import bm25s
 import Stemmer
 from bm25s.stopwords import STOPWORDS_EN_PLUS
 
@@ -20,19 +20,13 @@ if TYPE_CHECKING:
 logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_TERM = rf"(?=([{_CJK}]{{2}}|(?<![^\W{_CJK}])[^\W{_CJK}]{{2,}}))"
+_TERM = re.compile(rf"(?=([{_CJK}]{{2}}|(?<![^\W{_CJK}])[^\W{_CJK}]{{2,}}))")
+_STOP_WORDS = frozenset(STOPWORDS_EN_PLUS)
 
 
 def split_terms(texts: Sequence[str]) -> list[list[str]]:
     """Return the terms of each text, in order, as often as they occur."""
-    found: list[list[str]] = bm25s.tokenize(
-        list(texts),
-        token_pattern=_TERM,
-        stopwords=list(STOPWORDS_EN_PLUS),
-        stemmer=Stemmer.Stemmer("english"),
-        return_ids=False,
-        show_progress=False,
-        allow_empty=False,
-    )
-    # bm25s has an empty word of its own, which no index knows.
-    return [[term for term in terms if term] for terms in found]
+    # What bm25s.tokenize does, without the vocabulary that it builds for each few texts.
+    words = [[w for w in _TERM.findall(text.lower()) if w not in _STOP_WORDS] for text in texts]
+    stem = Stemmer.Stemmer("english").stemWords
+    return [[term for term in stem(each) if term] for each in words]

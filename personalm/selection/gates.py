@@ -104,8 +104,7 @@ class Copy:
         )
 
     def _shares(self, pieces: list[tuple[str, ...]], texts: tuple[str, ...], length: int) -> bool:
-        copied = self._runs.of(texts, length)
-        return any(run in copied for piece in pieces for run in runs(piece, length))
+        return any(self._runs.share(texts, piece, length) for piece in pieces)
 
 
 class Echo:
@@ -131,6 +130,8 @@ class Echo:
 
     def _repeats_wording(self, words: tuple[str, ...], case: Case) -> bool:
         length = run_length(words, self._limit)
+        if not self._runs.share((case.prompt,), words, length):
+            return False
         prompt = self._runs.of((case.prompt,), length)
         given = self._runs.of(case.given_texts, length)
         return any(run in prompt and run not in given for run in runs(words, length))

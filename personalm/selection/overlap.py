@@ -50,6 +50,14 @@ class Runs:
         """Return the runs of `length` words of all texts; none reaches from text to text."""
         return self._collect(texts, length)
 
+    def share(self, texts: tuple[str, ...], words: Sequence[str], length: int) -> bool:
+        """Tell whether a run of `length` of the words stands in one of the texts."""
+        short = min(length, _MIN_RUN)
+        # Most texts share no run at all, which their shortest runs tell: one set for all lengths.
+        if self.of(texts, short).isdisjoint(runs(words, short)):
+            return False
+        return not self.of(texts, length).isdisjoint(runs(words, length))
+
     def _collect_anew(self, texts: tuple[str, ...], length: int) -> frozenset[int]:
         return frozenset(run for words in self._words(texts) for run in runs(words, length))
 
