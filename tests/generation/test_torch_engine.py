@@ -311,6 +311,18 @@ def test_a_dead_device_stops_the_run(gpt2: LoadedModel, make_prompt: MakePrompt)
         run(wrap(gpt2, die), make_prompt(model=gpt2))
 
 
+def test_a_fault_of_the_program_is_no_failure_of_a_prompt(
+    gpt2: LoadedModel, make_prompt: MakePrompt
+) -> None:
+    """It would be taken for one in every prompt of every user."""
+
+    def err(_ids: torch.Tensor) -> None:
+        raise NameError("no such name")
+
+    with pytest.raises(NameError):
+        run(wrap(gpt2, err), make_prompt(model=gpt2))
+
+
 def test_a_signal_between_two_steps_ends_the_work(
     gpt2: LoadedModel, make_prompt: MakePrompt
 ) -> None:
