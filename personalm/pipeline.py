@@ -51,7 +51,10 @@ class BucketReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run did: its counts and the snapshot it made, `None` where nothing changed."""
+    """What a run did: its counts and the snapshot it made, `None` where nothing changed.
+
+    `notes` tell which damaged files of the inputs were left out.
+    """
 
     run_id: str
     counts: Counts
@@ -157,7 +160,12 @@ class Run:
             counts=counts,
         )
         number = snapshot.number if snapshot else None
-        return Summary(run_id=self._journal.run_id, counts=counts, snapshot=number)
+        return Summary(
+            run_id=self._journal.run_id,
+            counts=counts,
+            snapshot=number,
+            notes=self._spilled.report.skipped_lines(),
+        )
 
 
 @contextmanager
