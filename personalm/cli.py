@@ -398,6 +398,8 @@ def _print_summary(summary: Summary, output: Path) -> None:
         print(f"snapshot {summary.snapshot} published; read {output / 'latest' / 'results'}")
     else:
         print("nothing changed; no new snapshot")
+    for note in summary.notes:
+        print(f"note: {note}")
 
 
 if __name__ == "__main__":

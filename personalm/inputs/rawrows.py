@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MAX_ROWS = 16_384
 _MAX_BYTES = 32 << 20
-_MAX_UNSEEN_BYTES = 1 << 30
+_MAX_UNSEEN_BYTES = 256 << 20
 """A row group that cannot grow beyond this, batch by batch, is read without a further look."""
 _FRONT_CODED = "DELTA_BYTE_ARRAY"
 
@@ -62,7 +62,7 @@ class RawReader:
         """
         metadata = parquet.metadata
         first_row = sum(metadata.row_group(g).num_rows for g in range(min(groups, default=0)))
-        for may_grow, part in groupby(groups, lambda g: _may_grow(metadata.row_group(g))):
+        for may_grow, part in groupby(groups, lambda g: self._may_grow(metadata.row_group(g))):
             for chosen in ([group] for group in part) if may_grow else (list(part),):
                 batches = self._grown(parquet, chosen) if may_grow else self._read(parquet, chosen)
                 for batch in batches:
@@ -82,8 +82,10 @@ class RawReader:
         """Say whether a column of a row group may hold one of these canonical ids."""
         self._peek(parquet, [group])
         paths = [parquet.schema.column(index).path for index in range(len(parquet.schema))]
-        metadata, field = parquet.metadata.row_group(group), self.file.schema.field(column)
-        return column not in paths or may_hold(metadata, paths.index(column), field, ids)
+        if column not in paths:
+            return True
+        field = self.file.schema.field(column)
+        return may_hold(parquet, group, paths.index(column), field, ids)
 
     def _read(
         self, parquet: pq.ParquetFile, groups: list[int], max_rows: int = _MAX_ROWS
@@ -132,6 +134,10 @@ class RawReader:
                 raise self._too_large(group, "decodes to")
             yield batch
 
+    def _may_grow(self, group: pq.RowGroupMetaData) -> bool:
+        num_bytes: int = min(group.num_rows, _MAX_ROWS) * group.total_byte_size
+        return num_bytes > min(_MAX_UNSEEN_BYTES, self.max_group_bytes)
+
     def _bytes_of_a_row(self, parquet: pq.ParquetFile, group: int) -> int:
         """Return what a row may hold if it names the longest text of each dictionary."""
         leaves = [i for i in range(len(parquet.schema)) if self._is_needed(parquet, i)]
@@ -176,11 +182,6 @@ class RawReader:
             file=str(self.file.path),
             remedy="Write the file in smaller row groups, or raise inputs.max_row_group_bytes.",
         )
-
-
-def _may_grow(group: pq.RowGroupMetaData) -> bool:
-    num_bytes: int = group.total_byte_size
-    return min(group.num_rows, _MAX_ROWS) * num_bytes > _MAX_UNSEEN_BYTES
 
 
 def _longest(values: pa.Array[Any]) -> int:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _MAX_DIGITS = 20
 
 
-def may_hold(group: pq.RowGroupMetaData, index: int, field: pa.Field, ids: Iterable[str]) -> bool:
+def may_hold(
+    parquet: pq.ParquetFile, group: int, index: int, field: pa.Field, ids: Iterable[str]
+) -> bool:
     """Say whether the `index`-th column of a row group may hold one of these canonical ids.
 
     Only text and signed whole numbers are told apart; anything else may hold any id.
@@ -26,10 +28,10 @@ def may_hold(group: pq.RowGroupMetaData, index: int, field: pa.Field, ids: Itera
     written: list[tuple[Any, Any]]
     if pa.types.is_signed_integer(kind):
         written = [(int(each), int(each)) for each in ids if _is_number(each)]
-        bounds = _bounds(group, index, int)
+        bounds = _bounds(parquet, group, index, int)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         written = [(each.upper() if is_uuid(each) else each, each) for each in ids]
-        bounds = _bounds(group, index, str)
+        bounds = _bounds(parquet, group, index, str)
     else:
         return True
     return bounds is None or any(
@@ -37,10 +39,14 @@ def may_hold(group: pq.RowGroupMetaData, index: int, field: pa.Field, ids: Itera
     )
 
 
-def _bounds(group: pq.RowGroupMetaData, index: int, kind: type) -> tuple[Any, Any] | None:
+def _bounds(parquet: pq.ParquetFile, group: int, index: int, kind: type) -> tuple[Any, Any] | None:
     """Return the least and greatest value of a column, None where the file does not say."""
     try:
-        statistics = group.column(index).statistics
+        chunk = parquet.metadata.row_group(group).column(index)
+        if chunk.physical_type != parquet.schema.column(index).physical_type:
+            # A damaged footer: to ask for statistics of another type ends the process.
+            return None
+        statistics = chunk.statistics
         if statistics is None or not statistics.has_min_max:
             return None
         bounds = statistics.min, statistics.max
