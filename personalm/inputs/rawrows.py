@@ -29,7 +29,9 @@ _MAX_ROWS = 16_384
 _MAX_BYTES = 32 << 20
 _MAX_UNSEEN_BYTES = 256 << 20
 """A row group that cannot grow beyond this, batch by batch, is read without a further look."""
+_DICTIONARIES = frozenset({"RLE_DICTIONARY", "PLAIN_DICTIONARY"})
 _FRONT_CODED = "DELTA_BYTE_ARRAY"
+"""Texts as what they add to the one before: each may be as long as all that is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,25 +142,25 @@ class RawReader:
 
     def _bytes_of_a_row(self, parquet: pq.ParquetFile, group: int) -> int:
         """Return what a row may hold if it names the longest text of each dictionary."""
-        leaves = [i for i in range(len(parquet.schema)) if self._is_needed(parquet, i)]
-        texts = {
-            index: column.path
-            for index in leaves
-            if (column := parquet.schema.column(index)).physical_type == "BYTE_ARRAY"
-        }
-        coded = self._peek(self._coded(parquet, texts.values()), [group])
+        self._peek(parquet, [group])
         metadata = parquet.metadata.row_group(group)
-        chunks = [metadata.column(index) for index in leaves]
-        if sum(chunk.total_uncompressed_size for chunk in chunks) > self.max_group_bytes:
+        leaves = [index for index in range(len(parquet.schema)) if self._is_needed(parquet, index)]
+        chunks = {parquet.schema.column(index).path: metadata.column(index) for index in leaves}
+        if sum(each.total_uncompressed_size for each in chunks.values()) > self.max_group_bytes:
             raise self._too_large(group, "holds")
-        if coded is None:
-            return 1
-        longest = sum(_longest(column) for column in coded.columns)
-        front_coded = sum(
-            chunk.total_uncompressed_size for chunk in chunks if _FRONT_CODED in chunk.encodings
-        )
-        per_row = max(chunk.num_values for chunk in chunks) // max(1, metadata.num_rows)
-        return max(1, (longest + front_coded) * max(1, per_row))
+        front_coded = {p: each for p, each in chunks.items() if _FRONT_CODED in each.encodings}
+        coded = [
+            path
+            for path, each in chunks.items()
+            if each.physical_type == "BYTE_ARRAY"
+            and path not in front_coded
+            and not _DICTIONARIES.isdisjoint(each.encodings)
+        ]
+        row = self._peek(self._coded(parquet, coded), [group])
+        num_bytes = sum(_longest(column) for column in row.columns) if row else 0
+        num_bytes += sum(each.total_uncompressed_size for each in front_coded.values())
+        num_values = max((each.num_values for each in chunks.values()), default=0)
+        return max(1, num_bytes) * max(1, num_values // max(1, metadata.num_rows))
 
     def _is_needed(self, parquet: pq.ParquetFile, index: int) -> bool:
         path = parquet.schema.column(index).path

@@ -175,7 +175,7 @@ def test_a_tiny_file_of_a_huge_column_takes_bounded_memory(
 
 @pytest.mark.parametrize("beyond", [False, True])
 def test_bytes_of_a_row_group(beyond: bool, write: Write, tmp_path: Path) -> None:  # noqa: FBT001 - a case of pytest
-    """What a large row group says it holds is judged before it is read; small ones add up to more."""
+    """What a large row group says it holds is judged before it is read."""
     texts = [f"{n:0100000}" for n in range(400)]
     columns = {"user_id": ["a"] * 400, "text": texts}
     path = write("a.parquet", columns, use_dictionary=False, compression="zstd")
@@ -185,3 +185,17 @@ def test_bytes_of_a_row_group(beyond: bool, write: Write, tmp_path: Path) -> Non
             spill(inputs, tmp_path / "s", num_buckets=1)
     else:
         spill(inputs, tmp_path / "s", num_buckets=1).close()
+
+
+@pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", None])
+def test_a_large_row_group_is_read_in_every_encoding(
+    encoding: str | None, write: Write, tmp_path: Path
+) -> None:
+    """The look ahead at what may grow refuses nothing that is as large as it looks."""
+    texts = [f"{n:020000}" for n in range(1_000)]
+    columns = {"user_id": ["a"] * 1_000, "text": texts, "kind": ["x", None] * 500}
+    options = {"use_dictionary": False, "column_encoding": {"text": encoding}} if encoding else {}
+    inputs = Inputs(interactions=(write("a.parquet", columns, compression="zstd", **options),))
+    with spill(inputs, tmp_path / "s", num_buckets=1) as spilled:
+        (user,) = spilled.read(0)
+    assert sorted(user.profile.texts) == texts
