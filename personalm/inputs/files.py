@@ -133,8 +133,13 @@ def _look_at(path: Path, root: Path) -> SourceFile:
             schema = file.schema_arrow
             # A name that is no text is found when it is asked for, at any depth.
             str(schema)
+            groups = range(file.num_row_groups)
+            num_rows = sum(file.metadata.row_group(group).num_rows for group in groups)
         except READ_ERRORS as error:
             raise damaged(path, error) from None
+        if num_rows != file.metadata.num_rows:
+            found = f"of {file.metadata.num_rows:,} rows {num_rows:,} are in its row groups"
+            raise damaged(path, found)
     return SourceFile(path=path, schema=schema, stamp=stamp, folders=_folder_columns(path, root))
 
 

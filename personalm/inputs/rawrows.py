@@ -90,12 +90,12 @@ class RawReader:
         return may_hold(parquet, group, paths.index(column), field, ids)
 
     def _read(
-        self, parquet: pq.ParquetFile, groups: list[int], max_rows: int = _MAX_ROWS
+        self, parquet: pq.ParquetFile, groups: list[int], max_rows: int | None = None
     ) -> Iterator[pa.RecordBatch]:
         metadata = [parquet.metadata.row_group(group) for group in groups]
         num_bytes = sum(group.total_byte_size for group in metadata)
         num_rows = sum(group.num_rows for group in metadata)
-        size = max(1, min(max_rows, _MAX_BYTES * num_rows // max(1, num_bytes)))
+        size = max(1, min(max_rows or _MAX_ROWS, _MAX_BYTES * num_rows // max(1, num_bytes)))
         num_read = 0
         for batch in self._iterate(parquet, groups, size):
             num_read += len(batch)

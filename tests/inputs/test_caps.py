@@ -98,7 +98,8 @@ def test_bytes_of_an_id(beyond: int, write: Write, tmp_path: Path) -> None:
 @pytest.mark.parametrize("depth", [1, 2, 99, 200])
 def test_nesting(depth: int, write: Write) -> None:
     """A list of texts is read, a list of lists is refused with a reason, and so is a deep one."""
-    kind, value = pa.string(), "x"
+    kind = pa.string()
+    value: Any = "x"
     for _ in range(depth):
         kind, value = pa.list_(kind), [value]
     inputs = Inputs(

@@ -111,6 +111,22 @@ def test_every_flipped_byte_of_a_footer_gives_the_exact_rows_or_our_error(
     assert num_errors > 100
 
 
+def test_row_groups_that_hold_less_than_the_file_are_damage(write: Write) -> None:
+    """A file says twice how many rows it has: one flipped bit would empty a row group."""
+    path = Path(write("a.parquet", {"user_id": ["a"] * 21}, row_group_size=20))
+    data = bytearray(path.read_bytes())
+    found = []
+    for index in range(len(data) - 8 - int.from_bytes(data[-8:-4], "little"), len(data) - 8):
+        if data[index] == 40:  # 20 rows, as the format writes whole numbers
+            flipped = data[:index] + b"\x00" + data[index + 1 :]
+            path.write_bytes(flipped)
+            try:
+                find_sources([str(path)], table="t")
+            except InputDamagedError as error:
+                found.append(error.message)
+    assert "the file is no whole Parquet file: of 21 rows 1 are in its row groups" in found
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"PAR1", b"PAR1PAR1", b"\x00" * 2000, b"user_id,text\na,b\n" * 99, b'{"user_id": 1}\n'],
