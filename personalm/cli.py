@@ -524,6 +524,8 @@ def _print_summary(summary: Summary, output: Path) -> None:
     else:
         print("nothing changed; no new snapshot")
     _print_beside(counts, "were")
+    for note in summary.notes:
+        print(f"note: {note}")
 
 
 def _print_forecast(expected: Forecast) -> None:

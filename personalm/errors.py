@@ -3,6 +3,7 @@
 * PersonalmError
   + SettingsError      a setting, environment variable or argument is wrong
   + InputError         a Parquet file cannot be read as the data contract asks
+    - InputDamagedError    it is no whole Parquet file, or changed while it was read
   + TemplateError      a template or its front matter is wrong
   + ModelError         a model folder, name or package is wrong or unsafe
   + EngineError        the engine can serve nobody any more; the run stops
@@ -80,6 +81,10 @@ class InputError(PersonalmError):
         )
         text = super().__str__()
         return f"{place}: {text}" if place else text
+
+
+class InputDamagedError(InputError):
+    """A file of the inputs is no whole Parquet file, or changed while it was read."""
 
 
 class TemplateError(PersonalmError):

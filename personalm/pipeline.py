@@ -51,11 +51,15 @@ class BucketReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run did: its counts and the snapshot it made, `None` where nothing changed."""
+    """What a run did: its counts and the snapshot it made, `None` where nothing changed.
+
+    `notes` tell which damaged files of the inputs were left out.
+    """
 
     run_id: str
     counts: Counts
     snapshot: int | None
+    notes: tuple[str, ...] = ()
 
 
 class Run:
@@ -175,7 +179,12 @@ class Run:
                 counts=counts,
             )
         number = snapshot.number if snapshot else None
-        return Summary(run_id=self._journal.run_id, counts=counts, snapshot=number)
+        return Summary(
+            run_id=self._journal.run_id,
+            counts=counts,
+            snapshot=number,
+            notes=self._intake.spilled.report.skipped_lines(),
+        )
 
 
 @contextmanager

@@ -62,6 +62,12 @@ class Inputs(_Section):
     """Language of users whose profile names none and whose texts are too few to tell."""
     max_text_chars: int = Field(default=20_000, ge=100)
     """Longer texts are cut here, before anything else looks at them."""
+    max_user_interactions: int = Field(default=10_000, ge=1)
+    """Of a user with more interactions, the newest are used."""
+    max_row_group_bytes: int = Field(default=4 << 30, ge=1)
+    """A file is refused if one of its row groups is larger than this once it is decoded."""
+    damaged: Literal["stop", "skip"] = "stop"
+    """What to do about a damaged file: stop before any work, or leave it out and say so."""
 
     @field_validator(*TABLES, mode="before")
     @classmethod

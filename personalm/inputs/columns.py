@@ -13,25 +13,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalm.discreet import Discreet
+from personalm.inputs.contract import TYPES
 from personalm.inputs.facts import encode_facts, fact_values
-from personalm.inputs.files import damaged
+from personalm.inputs.ids import canonical_id
+from personalm.inputs.nested import NestedReader
 from personalm.inputs.place import Place
-from personalm.inputs.report import Tally
-from personalm.inputs.rowgroups import may_hold
+from personalm.inputs.rawrows import RawRows
+from personalm.inputs.report import Effect, Tally
 from personalm.inputs.texts import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import pyarrow.parquet as pq
 
-    from personalm.inputs.contract import Contract
+    from personalm.inputs.contract import Contract, Form
     from personalm.inputs.files import SourceFile
     from personalm.inputs.mapping import Match
+    from personalm.inputs.rawrows import RawReader
     from personalm.inputs.values import Conversion
 
-_MAX_ROWS = 16_384
-_MAX_BYTES = 32 << 20
+
 # So few runs of rows are converted one by one, without the rows between them.
 _MAX_RUNS = 64
 
@@ -59,17 +61,29 @@ class Batch(Discreet):
     file: str
     rows: pa.RecordBatch
     numbers: pa.Array[Any]
+    sources: Mapping[str, str]
+    """The file's own names of the contract's columns."""
 
     def filter(self, mask: pa.Array[Any]) -> Batch:
         """Keep the rows for which the mask is true."""
         return replace(self, rows=self.rows.filter(mask), numbers=self.numbers.filter(mask))
 
+    def place(self, name: str) -> Place:
+        """Return where the values of a column of the contract stand."""
+        column = self.sources.get(name, name)
+        return Place(file=self.file, column=column, rows=self.numbers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReader:
-    """Reads one file of a table."""
+    """Reads one file of a table: its rows, or those that lie in lists within them.
+
+    `folders` are the columns that the file's folders give.
+    """
 
     file: SourceFile
+    raw: RawReader | NestedReader
+    folders: Mapping[str, str | None]
     match: Match
     contract: Contract
     conversions: Mapping[str, Conversion]
@@ -78,146 +92,145 @@ class FileReader:
 
     def check(self) -> None:
         """Raise InputError for columns whose type cannot become what the contract asks for."""
-        stored = [self.file.schema.field(name) for name in self._needed_in_file]
-        nothing = [pa.nulls(0, field.type) for field in stored]
-        self._convert(
-            pa.RecordBatch.from_arrays(nothing, schema=pa.schema(stored)),
-            0,
-            Tally(self.contract.table),
-        )
+        schema = self.raw.schema
+        nothing = [pa.nulls(0, field.type) for field in schema]
+        rows = pa.RecordBatch.from_arrays(nothing, schema=schema)
+        numbers = pa.array([], pa.int64())
+        self._convert(RawRows(rows=rows, numbers=numbers), Tally(self.contract.table))
+
+    def verify(self) -> None:
+        """Read every row, and keep none. Raises InputDamagedError for damage."""
+        for _ in self._raw_rows():
+            pass
 
     def read(self, tally: Tally) -> Iterator[Batch]:
         """Read every row. Raises InputError for values that do not fit, and for damage."""
-        with self.file.open() as parquet:
-            num_rows = 0
-            for batch in self._batches(parquet, range(parquet.num_row_groups), 0, tally):
-                num_rows += len(batch.rows)
-                tally.num_rows += len(batch.rows)
-                yield batch
-            if num_rows != parquet.metadata.num_rows:
-                found = f"{num_rows:,} of {parquet.metadata.num_rows:,} rows could be read"
-                raise damaged(self.file.path, found)
+        num_rows = 0
+        for batch in self._batches(tally):
+            num_rows += len(batch.rows)
+            yield batch
+        tally.num_rows += num_rows
+        for column in self.match.unused:
+            self._note_unused(column, num_rows, tally)
 
     def choose(self, tally: Tally, where: Where) -> Iterator[Batch]:
         """Read the chosen rows; row groups without any are left alone."""
         with self.file.open() as parquet:
-            first_row = 0
             for group in range(parquet.num_row_groups):
-                if self._may_hold(parquet, group, where, tally):
-                    for raw in self._raw(parquet, self._needed_in_file, (group,)):
-                        yield from self._pick(raw, first_row, where, tally)
-                        first_row += len(raw)
-                else:
-                    first_row += parquet.metadata.row_group(group).num_rows
+                if self._may_hold(parquet, group, where):
+                    for raw in self.raw.read(parquet, (group,)):
+                        yield from self._pick(raw, where, tally)
+        self.file.check_unchanged()
 
-    def _pick(
-        self, raw: pa.RecordBatch, first_row: int, where: Where, tally: Tally
-    ) -> Iterator[Batch]:
+    def _pick(self, raw: RawRows, where: Where, tally: Tally) -> Iterator[Batch]:
         """Convert the chosen rows of a batch, and of the others little or nothing."""
-        ids = {name: self._column(name, raw, first_row, tally) for name in where.ids}
+        unseen = Tally(self.contract.table)
+        ids = {name: self._column(name, raw, unseen) for name in where.ids}
         for start, stop in _runs(where.mask(ids)):
-            part = raw.slice(start, stop - start)
-            batch = self._convert_batch(part, first_row + start, tally)
+            batch = self._batch(raw.slice(start, stop - start), tally)
             columns = {name: batch.rows.column(name) for name in where.ids}
             yield batch.filter(where.mask(columns))
 
-    def _batches(
-        self, parquet: pq.ParquetFile, groups: Sequence[int], first_row: int, tally: Tally
-    ) -> Iterator[Batch]:
-        for raw in self._raw(parquet, self._needed_in_file, groups):
-            yield self._convert_batch(raw, first_row, tally)
-            first_row += len(raw)
+    def _batches(self, tally: Tally) -> Iterator[Batch]:
+        for raw in self._raw_rows():
+            yield self._batch(raw, tally)
 
-    def _convert_batch(self, raw: pa.RecordBatch, first_row: int, tally: Tally) -> Batch:
-        numbers = np.arange(first_row, first_row + len(raw), dtype=np.int64)
+    def _raw_rows(self) -> Iterator[RawRows]:
+        with self.file.open() as parquet:
+            yield from self.raw.read(parquet, range(parquet.num_row_groups))
+        self.file.check_unchanged()
+
+    def _batch(self, raw: RawRows, tally: Tally) -> Batch:
         return Batch(
             file=str(self.file.path),
-            rows=self._convert(raw, first_row, tally),
-            numbers=pa.array(numbers),
+            rows=self._convert(raw, tally),
+            numbers=raw.numbers,
+            sources=self.match.sources,
         )
 
-    @property
-    def _needed_in_file(self) -> list[str]:
-        needed = dict.fromkeys((*self.match.sources.values(), *self.match.extras))
-        return [column for column in needed if column in self.file.schema.names]
-
-    def _raw(
-        self, parquet: pq.ParquetFile, columns: Sequence[str], groups: Sequence[int]
-    ) -> Iterator[pa.RecordBatch]:
-        """Read columns as the file has them, in batches of a bounded size."""
-        metadata = [parquet.metadata.row_group(group) for group in groups]
-        num_bytes = sum(group.total_byte_size for group in metadata)
-        num_rows = sum(group.num_rows for group in metadata)
-        size = min(_MAX_ROWS, _MAX_BYTES * num_rows // max(1, num_bytes))
-        try:
-            yield from parquet.iter_batches(
-                max(1, size),
-                row_groups=list(groups),
-                columns=list(columns),
-                use_threads=False,  # Arrow's threads do not survive a fork
-            )
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.file.path, str(error)) from None
-
-    def _may_hold(self, parquet: pq.ParquetFile, group: int, where: Where, tally: Tally) -> bool:
+    def _may_hold(self, parquet: pq.ParquetFile, group: int, where: Where) -> bool:
         """Say whether a row group has chosen rows: by folder, by statistics, then by its ids."""
         sources = {name: s for name in where.ids if (s := self.match.sources.get(name))}
         for name, source in sources.items():
-            if self.file.folders.get(source) in where.ids[name]:
+            given = self.folders.get(source)
+            if given is not None and canonical_id(given) in where.ids[name]:
                 return True
-        stored = {n: s for n, s in sources.items() if s not in self.file.folders}
-        metadata, schema = parquet.metadata.row_group(group), self.file.schema
-        if not any(
-            may_hold(metadata, schema.field(source), where.ids[name])
-            for name, source in stored.items()
+        if isinstance(self.raw, NestedReader):
+            return self.raw.may_hold(parquet, group, where.ids)
+        stored = {n: s for n, s in sources.items() if s not in self.folders}
+        ids = replace(self.raw, columns=tuple(stored.values()))
+        if not stored or not any(
+            ids.may_hold(parquet, group, source, where.ids[name]) for name, source in stored.items()
         ):
             return False
-        for raw in self._raw(parquet, tuple(stored.values()), (group,)):
-            ids = {name: self._column(name, raw, 0, tally) for name in where.ids}
-            if pc.any(where.mask(ids)).as_py():
+        unseen = Tally(self.contract.table)
+        for raw in ids.read(parquet, (group,)):
+            columns = {name: self._column(name, raw, unseen) for name in where.ids}
+            if pc.any(where.mask(columns)).as_py():
                 return True
         return False
 
-    def _convert(self, raw: pa.RecordBatch, first_row: int, tally: Tally) -> pa.RecordBatch:
-        columns = [self._column(name, raw, first_row, tally) for name in self.contract.columns]
+    def _convert(self, raw: RawRows, tally: Tally) -> pa.RecordBatch:
+        columns = [self._column(name, raw, tally) for name in self.contract.columns]
         if self.contract.has_facts:
-            columns.append(self._facts(raw, first_row, tally))
+            columns.append(self._facts(raw, tally))
         return pa.RecordBatch.from_arrays(columns, schema=self.contract.schema)
 
-    def _column(
-        self, name: str, raw: pa.RecordBatch, first_row: int, tally: Tally
-    ) -> pa.Array[Any]:
+    def _column(self, name: str, raw: RawRows, tally: Tally) -> pa.Array[Any]:
         source = self.match.sources.get(name)
+        kind = self.contract.schema.field(name).type
         if source is None:
-            return pa.nulls(len(raw), self.contract.schema.field(name).type)
-        place = Place(file=str(self.file.path), column=source, first_row=first_row)
-        return self.conversions[name].convert(self._values(raw, place), place, tally)
+            return pa.nulls(len(raw.rows), kind)
+        place = Place(file=str(self.file.path), column=source, rows=raw.numbers)
+        values = self._values(raw.rows, place)
+        self._note_cast(values, self.contract.columns[name], place, tally)
+        return self.conversions[name].convert(values, place, tally)
 
-    def _facts(self, raw: pa.RecordBatch, first_row: int, tally: Tally) -> pa.Array[Any]:
+    def _note_cast(self, values: pa.Array[Any], form: Form, place: Place, tally: Tally) -> None:
+        if values.type not in (TYPES[form], pa.null()):
+            what = f"values of type {values.type} were read as {form}"
+            tally.mark(place, pc.is_valid(values), Effect.CAST, what)
+
+    def _facts(self, raw: RawRows, tally: Tally) -> pa.Array[Any]:
         facts = {}
         for column in self.match.extras:
-            place = Place(file=str(self.file.path), column=column, first_row=first_row)
+            place = Place(file=str(self.file.path), column=column, rows=raw.numbers)
             facts[column] = fact_values(
-                self._values(raw, place),
+                self._values(raw.rows, place),
                 place,
                 zone=self.zone,
                 max_text_chars=self.max_text_chars,
                 tally=tally,
             )
-        return encode_facts(facts, len(raw))
+        return encode_facts(facts, len(raw.rows))
 
-    def _values(self, raw: pa.RecordBatch, place: Place) -> pa.Array[Any]:
+    def _values(self, rows: pa.RecordBatch, place: Place) -> pa.Array[Any]:
         """Return a column as the file has it, or as its folders give it; both must agree."""
-        if place.column not in self.file.folders:
-            return raw.column(place.column)
-        given = self.file.folders[place.column]
-        if place.column in raw.schema.names:
-            stored = plain(raw.column(place.column)).cast(pa.string())
+        if place.column not in self.folders:
+            return rows.column(place.column)
+        given = self.folders[place.column]
+        if place.column in rows.schema.names:
+            try:
+                stored = plain(rows.column(place.column)).cast(pa.string())
+            except pa.ArrowException:
+                raise place.error("the column cannot be compared with the file's folder") from None
             differs = pc.invert(pc.equal(pc.coalesce(stored, ""), given or ""))
             index = pc.index(differs, pa.scalar(True)).as_py()
             if index >= 0:
                 raise place.error("the column and the folder of the file disagree", index=index)
-        return pa.repeat(pa.scalar(given, pa.string()), len(raw))
+        return pa.repeat(pa.scalar(given, pa.string()), len(rows))
+
+    def _note_unused(self, column: str, num_rows: int, tally: Tally) -> None:
+        is_stored = column in self.file.schema.names
+        kind = self.file.schema.field(column).type if is_stored else pa.string()
+        tally.add(
+            Effect.UNUSED,
+            f"values of type {kind} were not read",
+            num_rows,
+            file=str(self.file.path),
+            column=column,
+            remedy=f"Map it under [inputs.columns.{self.contract.table}], if it is of use.",
+        )
 
 
 def _runs(mask: pa.Array[Any]) -> list[tuple[int, int]]:

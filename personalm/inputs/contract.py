@@ -14,6 +14,9 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HISTORY = "interactions"
+"""Column of profiles that may hold a user's interactions as a list."""
+
 FACTS = "facts"
 """Column of a read table that holds the extra columns of each row, as JSON."""
 
@@ -47,6 +50,8 @@ class Contract:
     columns: Mapping[str, Form]
     required: tuple[tuple[str, ...], ...]
     has_facts: bool = True
+    nested: tuple[str, ...] = ()
+    """Columns that hold lists of rows of another table: they may be mapped, and are no facts."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -66,6 +71,7 @@ PROFILES = Contract(
         "updated_at": Form.TIME,
     },
     required=(("user_id",),),
+    nested=(HISTORY,),
 )
 
 INTERACTIONS = Contract(

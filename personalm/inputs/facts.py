@@ -7,12 +7,14 @@ no instant; a decimal is a float. Columns of other types are left out. A missing
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from personalm.inputs.contract import Form
+from personalm.inputs.nested import is_list
 from personalm.inputs.texts import is_text_type, plain
 from personalm.inputs.values import Conversion
 
@@ -69,8 +71,8 @@ def fact_values(
     if pa.types.is_date(values.type):
         values = values.cast(pa.date32()).cast(pa.string())
     numbers: list[Any] = values.to_pylist()
-    # NaN is how pandas writes a missing number.
-    return [None if isinstance(v, float) and v != v else v for v in numbers]  # noqa: PLR0124 - NaN
+    # NaN is how pandas writes a missing number; an infinite one says nothing in a text either.
+    return [None if isinstance(v, float) and not math.isfinite(v) else v for v in numbers]
 
 
 def to_times(values: pa.Array[Any]) -> list[datetime | None]:
@@ -85,14 +87,14 @@ def _form_of(kind: pa.DataType) -> Form | None:
         return Form.TEXT
     if pa.types.is_timestamp(kind):
         return Form.TIME
-    lists = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
-    if any(test(kind) for test in lists) and is_text_type(kind.value_type):
+    if is_list(kind) and is_text_type(kind.value_type):
         return None if _is_bytes(kind.value_type) else Form.TEXTS
     return None
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    tests = pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view
+    return any(test(kind) for test in tests)
 
 
 def _is_plain(kind: pa.DataType) -> bool:

@@ -1,7 +1,8 @@
 """Parquet files of a table: found in files, folders and globs, and opened before any work.
 
 Below a folder every `*.parquet` counts, at any depth, but for names that start with `_` or `.`;
-a folder named `column=value` gives its files that column, as text. Inputs are only ever read.
+a folder named `column=value` gives its files that column, as text. Inputs are only ever read, and
+a file that changes between the first look and the last row is refused.
 """
 
 from __future__ import annotations
@@ -10,19 +11,25 @@ import glob
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from personalm.errors import InputError
+from personalm.errors import InputDamagedError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    OnDamage: TypeAlias = Callable[[InputDamagedError], None]
+
+READ_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError)
+"""What pyarrow raises for damaged files."""
 
 _SUFFIX = ".parquet"
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
+_Stamp: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +38,23 @@ class SourceFile:
 
     path: Path
     schema: pa.Schema
+    stamp: _Stamp
+    """Which file it was, its size and its time, when its columns were looked at."""
     folders: Mapping[str, str | None] = field(default_factory=dict)
 
     def open(self) -> pq.ParquetFile:
-        """Open the file for reading. Raises InputError where it is no whole Parquet file."""
+        """Open the file for reading. Raises InputDamagedError where it is no longer the same."""
+        self.check_unchanged()
         return open_parquet(self.path)
+
+    def check_unchanged(self) -> None:
+        """Raise InputDamagedError where somebody has written to the file since it was found."""
+        if _stamp_of(self.path) != self.stamp:
+            raise InputDamagedError(
+                "the file changed while it was read",
+                file=str(self.path),
+                remedy="Wait until it is written, and give it its name only then.",
+            )
 
 
 def find_files(locations: Sequence[str], *, table: str) -> tuple[Path, ...]:
@@ -46,8 +65,13 @@ def find_files(locations: Sequence[str], *, table: str) -> tuple[Path, ...]:
     return tuple(file.path for file in find_sources(locations, table=table))
 
 
-def find_sources(locations: Sequence[str], *, table: str) -> tuple[SourceFile, ...]:
-    """Return the files of a table, sorted, each once, after a look at every footer."""
+def find_sources(
+    locations: Sequence[str], *, table: str, on_damage: OnDamage | None = None
+) -> tuple[SourceFile, ...]:
+    """Return the files of a table, sorted, each once, after a look at every footer.
+
+    A damaged file is left out where `on_damage` takes the error, and raised otherwise.
+    """
     found: dict[Path, tuple[Path, Path]] = {}
     for location in locations:
         paths = sorted(_list(location, table))
@@ -58,20 +82,21 @@ def find_sources(locations: Sequence[str], *, table: str) -> tuple[SourceFile, .
             )
         for path, root in paths:
             found.setdefault(Path(os.path.realpath(path)), (path, root))
-    return tuple(
-        SourceFile(
-            path=path,
-            schema=_read_schema(path),
-            folders=_folder_columns(path, root),
-        )
-        for path, root in sorted(found.values())
-    )
+    sources = []
+    for path, root in sorted(found.values()):
+        try:
+            sources.append(_look_at(path, root))
+        except InputDamagedError as error:
+            if on_damage is None:
+                raise
+            on_damage(error)
+    return tuple(sources)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file. Raises InputError naming it where it is truncated, empty or foreign."""
+    """Open a Parquet file. Raises InputDamagedError where it is truncated, empty or foreign."""
     if not path.is_file():
-        raise InputError("not a regular file", file=str(path))
+        raise InputDamagedError("not a regular file", file=str(path))
     try:
         return pq.ParquetFile(
             path,
@@ -80,26 +105,50 @@ def open_parquet(path: Path) -> pq.ParquetFile:
             coerce_int96_timestamp_unit="us",
             page_checksum_verification=True,
         )
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise damaged(path, str(error)) from None
+    except READ_ERRORS as error:
+        raise damaged(path, error) from None
 
 
-def damaged(path: Path, found: str) -> InputError:
+def damaged(path: Path, found: Exception | str) -> InputDamagedError:
     """Return the error for a file that is not, or not wholly, Parquet."""
-    words = found.splitlines()
-    return InputError(
-        "the file is no whole Parquet file" + (f": {words[0]}" if words else ""),
+    if isinstance(found, FileNotFoundError | PermissionError):
+        return InputDamagedError(
+            f"the file cannot be opened: {found.strerror}",
+            file=str(path),
+            remedy="Check that it is there, and that this user may read it.",
+        )
+    # The words of a codec hold the bytes that it stumbled over.
+    words = "" if isinstance(found, UnicodeError) else str(found).partition("\n")[0]
+    return InputDamagedError(
+        "the file is no whole Parquet file" + (f": {words}" if words else ""),
         file=str(path),
         remedy="Write or copy it again, or take it out of the inputs.",
     )
 
 
-def _read_schema(path: Path) -> pa.Schema:
+def _look_at(path: Path, root: Path) -> SourceFile:
+    stamp = _stamp_of(path)
     with open_parquet(path) as file:
         try:
-            return file.schema_arrow
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise damaged(path, str(error)) from None
+            schema = file.schema_arrow
+            # A name that is no text is found when it is asked for, at any depth.
+            str(schema)
+            groups = range(file.num_row_groups)
+            num_rows = sum(file.metadata.row_group(group).num_rows for group in groups)
+        except READ_ERRORS as error:
+            raise damaged(path, error) from None
+        if num_rows != file.metadata.num_rows:
+            found = f"of {file.metadata.num_rows:,} rows {num_rows:,} are in its row groups"
+            raise damaged(path, found)
+    return SourceFile(path=path, schema=schema, stamp=stamp, folders=_folder_columns(path, root))
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _list(location: str, table: str) -> Iterator[tuple[Path, Path]]:
@@ -110,7 +159,7 @@ def _list(location: str, table: str) -> Iterator[tuple[Path, Path]]:
             remedy="Copy the files here, or mount the place as a folder.",
         )
     place = Path(location)
-    if place.exists():
+    if place.exists() or place.is_symlink():
         yield from _list_place(place)
         return
     for match in glob.glob(location, recursive=True):  # noqa: PTH207 - takes absolute patterns
@@ -123,11 +172,26 @@ def _list_place(place: Path) -> Iterator[tuple[Path, Path]]:
     if not place.is_dir():
         yield place, place.parent
         return
-    for folder, subfolders, names in os.walk(place):
-        subfolders[:] = [name for name in subfolders if not _is_skipped(name)]
+    seen = {os.path.realpath(place)}
+    for folder, subfolders, names in os.walk(place, followlinks=True, onerror=_refuse_folder):
+        subfolders[:] = sorted(name for name in subfolders if not _is_skipped(name))
+        for name in tuple(subfolders):
+            # A link may lead back up, or two links to one place: each folder is looked at once.
+            real = os.path.realpath(Path(folder, name))
+            if real in seen:
+                subfolders.remove(name)
+            seen.add(real)
         for name in names:
-            if name.endswith(_SUFFIX) and not _is_skipped(name):
+            if name.lower().endswith(_SUFFIX) and not _is_skipped(name):
                 yield Path(folder, name), place
+
+
+def _refuse_folder(error: OSError) -> None:
+    """Stop at a folder that cannot be listed: its rows would be missing without a word."""
+    raise InputError(
+        f"the folder {error.filename} cannot be read: {error.strerror}",
+        remedy="Give this user the right to read it, or leave it out of the inputs.",
+    )
 
 
 def _is_skipped(name: str) -> bool:
@@ -135,11 +199,28 @@ def _is_skipped(name: str) -> bool:
 
 
 def _folder_columns(path: Path, root: Path) -> dict[str, str | None]:
-    return dict(_split(path.relative_to(root).parent.parts))
+    columns: dict[str, str | None] = {}
+    for name, value in _split(path.relative_to(root).parent.parts, path):
+        if columns.setdefault(name, value) != value:
+            raise InputError(
+                "two folders above the file give this column, and disagree",
+                file=str(path),
+                column=name,
+            )
+    return columns
 
 
-def _split(folders: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+def _split(folders: Iterable[str], path: Path) -> Iterator[tuple[str, str | None]]:
     for folder in folders:
         name, equals, value = folder.partition("=")
         if equals and name:
-            yield name, None if value == _NULL_FOLDER else unquote(value)
+            try:
+                text = unquote(value, errors="strict")
+                (name + text).encode()
+            except UnicodeError:
+                raise InputError(
+                    "a folder above the file gives a column, and its name is not valid UTF-8",
+                    file=os.fsencode(path).decode(errors="replace"),
+                    remedy="Rename the folder.",
+                ) from None
+            yield name, None if value == _NULL_FOLDER else text

@@ -1,42 +1,47 @@
 """Canonical ids: one text for one user, whatever type a file gives the id.
 
-Whole numbers become their digits, UUIDs their lower-case form, text stays byte for byte: "007" is
-not "7". Floats are refused, because 1.0 and 1 would be one user and large ids lose digits.
+Whole numbers become their digits, UUIDs of any type their lower-case text; other text stays byte
+for byte: "007" is not "7". Floats are refused, because 1.0 and 1 would be one user and large ids
+lose digits.
 """
 
 from __future__ import annotations
 
+import re
 import uuid
 from decimal import Decimal
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalm.errors import InputError
-from personalm.inputs.place import Place
 from personalm.inputs.texts import as_text, is_text_type, plain
 
+if TYPE_CHECKING:
+    from personalm.inputs.place import Place
+
+MAX_ID_BYTES = 1_024
+"""A longer text is no id: it would be carried through every table and result."""
+
 _UUID_BYTES = 16
+_UUID_CHARS = 36
+_UUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 _FLOAT = "ids are floats: 1.0 and 1 would be one user, and large ids lose digits"
 
 
-def canonical_ids(
-    values: pa.Array[Any], *, file: str, column: str, first_row: int = 0
-) -> pa.Array[Any]:
-    """Return ids as canonical text; nulls stay null.
+def canonical_ids(values: pa.Array[Any], place: Place) -> pa.Array[Any]:
+    """Return ids as canonical text; nulls stay null. Raises InputError for what has no exact text.
 
-    `first_row` is the row of the file, counted from 0, that the first value stands in. Raises
-    InputError for ids that have no exact text.
+    An id of more than `MAX_ID_BYTES` is refused as well.
     """
-    place = Place(file=file, column=column, first_row=first_row)
     values = plain(values)
     kind = values.type
     if pa.types.is_null(kind) or pa.types.is_integer(kind):
         return values.cast(pa.string())
     if is_text_type(kind):
-        return as_text(values, place)
+        return _texts(values, place)
     if pa.types.is_floating(kind):
         return _no_floats(values, place)
     if pa.types.is_decimal(kind):
@@ -54,7 +59,7 @@ def canonical_id(value: object) -> str:
     if isinstance(value, float):
         raise InputError(_FLOAT, remedy="Give the id as a whole number or as text.")
     if isinstance(value, str):
-        return _sound(value)
+        return _text(value)
     # `Integral` covers the numbers of numpy as well, and bool, which is no number here.
     is_flag = isinstance(value, bool)
     if isinstance(value, Integral) and not is_flag:
@@ -67,6 +72,28 @@ def canonical_id(value: object) -> str:
         f"an id of type {type(value).__name__} has no canonical text",
         remedy="Give text, a whole number or a UUID.",
     )
+
+
+def is_uuid(text: str) -> bool:
+    """Say whether a text is a UUID in its usual form, in letters of either case."""
+    return len(text) == _UUID_CHARS and re.match(_UUID, text) is not None
+
+
+def _texts(values: pa.Array[Any], place: Place) -> pa.Array[Any]:
+    texts = as_text(values, place)
+    lengths = pc.binary_length(texts)
+    index = pc.index(pc.greater(lengths, MAX_ID_BYTES), True).as_py()
+    if index >= 0:
+        raise place.error(
+            f"an id has more than {MAX_ID_BYTES:,} bytes",
+            index=index,
+            remedy="Map the column that holds the ids.",
+        )
+    may_be_uuid = pc.equal(lengths, _UUID_CHARS)
+    if not pc.any(may_be_uuid).as_py():
+        return texts
+    is_uuid = pc.and_(may_be_uuid, pc.match_substring_regex(texts, _UUID))
+    return pc.if_else(is_uuid, pc.ascii_lower(texts), texts)
 
 
 def _no_floats(values: pa.Array[Any], place: Place) -> pa.Array[Any]:
@@ -101,9 +128,11 @@ def _uuids(values: pa.Array[Any]) -> pa.Array[Any]:
     return pa.array(texts, pa.string())
 
 
-def _sound(value: str) -> str:
+def _text(value: str) -> str:
     try:
-        value.encode()
+        length = len(value.encode())
     except UnicodeEncodeError:
         raise InputError("an id holds half a character, which no file can hold") from None
-    return value
+    if length > MAX_ID_BYTES:
+        raise InputError(f"an id has more than {MAX_ID_BYTES:,} bytes")
+    return value.lower() if is_uuid(value) else value

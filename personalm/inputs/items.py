@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from personalm.errors import InputError
 from personalm.inputs.contract import FACTS, ITEMS
 from personalm.inputs.facts import decode_facts
-from personalm.inputs.report import InputReport, Tally, make_report
+from personalm.inputs.report import Effect, InputReport, Tally, make_report
 from personalm.inputs.tables import InputTable
 from personalm.records import Item
 
@@ -27,8 +29,8 @@ def read_items(inputs: Inputs) -> tuple[Item, ...]:
     Raises InputError for an id that two rows have.
     """
     items, report = load_items(inputs)
-    for finding in report.findings:
-        _log.warning("%s.%s: %d %s", finding.table, finding.column, finding.count, finding.what)
+    for line in report.lines()[1:]:
+        _log.warning("%s", line)
     return items
 
 
@@ -57,21 +59,23 @@ def load_items(inputs: Inputs) -> tuple[tuple[Item, ...], InputReport]:
 
 
 def _items_of(batch: Batch, tally: Tally) -> Iterator[tuple[int, Item]]:
-    columns = (batch.rows.column(name).to_pylist() for name in (*ITEMS.columns, FACTS))
+    has_id, has_title = (pc.is_valid(batch.rows.column(n)) for n in ("item_id", "title"))
+    what = "rows dropped: they name no item"
+    tally.mark(batch.place("item_id"), pc.invert(has_id), Effect.DROPPED, what)
+    untitled = pc.and_not(has_id, has_title)
+    what = "rows dropped: they have no title"
+    tally.mark(batch.place("title"), untitled, Effect.DROPPED, what)
+    kept = batch.filter(pc.and_(has_id, has_title))
+    columns = (kept.rows.column(name).to_pylist() for name in (*ITEMS.columns, FACTS))
     for number, item_id, title, description, facts in zip(
-        batch.numbers.to_pylist(), *columns, strict=True
+        kept.numbers.to_pylist(), *columns, strict=True
     ):
-        if item_id is None:
-            tally.count("item_id", "rows dropped: they name no item")
-        elif title is None:
-            tally.count("title", "rows dropped: they have no title")
-        else:
-            yield (
-                number,
-                Item(
-                    item_id=item_id,
-                    title=title,
-                    description=description,
-                    facts=decode_facts(facts),
-                ),
-            )
+        yield (
+            number,
+            Item(
+                item_id=item_id,
+                title=title,
+                description=description,
+                facts=decode_facts(facts),
+            ),
+        )

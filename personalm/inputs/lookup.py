@@ -18,6 +18,7 @@ from personalm.inputs.report import Tally
 from personalm.inputs.requests import SCHEMA as REQUEST_ROWS
 from personalm.inputs.requests import RequestRows
 from personalm.inputs.settling import (
+    newest_interactions,
     settle_interactions,
     settle_profiles,
     settle_requests,
@@ -47,13 +48,18 @@ def find_user(inputs: Inputs, user_id: object) -> UserInputs | None:
     is_turn = pc.and_(_is_in(interactions, "thread_id", threads), pc.is_valid(interactions["text"]))
     rows = UserRows(
         profiles=settle_profiles(_of(profiles, {wanted}))[0],
-        interactions=settle_interactions(_of(interactions, {wanted}))[0],
+        interactions=_newest(_of(interactions, {wanted}), inputs),
         requests=requests,
         voice_profiles=settle_profiles(_of(profiles, voices))[0],
-        voice_interactions=settle_interactions(_of(interactions, voices))[0],
+        voice_interactions=_newest(_of(interactions, voices), inputs),
         turns=interactions.filter(is_turn),
     )
     return next(rows.users(), None)
+
+
+def _newest(interactions: pa.Table, inputs: Inputs) -> pa.Table:
+    settled = settle_interactions(interactions)[0]
+    return newest_interactions(settled, inputs.max_user_interactions)[0]
 
 
 def _find_requests(inputs: Inputs, user_id: str) -> pa.Table:
@@ -74,7 +80,7 @@ def _find(inputs: Inputs, contract: Contract, ids: dict[str, set[str]]) -> pa.Ta
         return contract.schema.empty_table()
     tally = Tally(contract.table)
     where = Where(ids={name: frozenset(values) for name, values in ids.items() if values})
-    found = [with_user(batch.rows, tally) for batch in table.batches(tally, where=where)]
+    found = [with_user(batch, tally).rows for batch in table.batches(tally, where=where)]
     return pa.Table.from_batches(found, schema=contract.schema)
 
 

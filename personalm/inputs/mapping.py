@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from personalm.errors import InputError, SettingsError
 from personalm.inputs.contract import Form
 from personalm.inputs.facts import is_fact_type
+from personalm.inputs.nested import is_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,8 @@ class Match:
 
     sources: Mapping[str, str]
     extras: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+    """Columns that nothing asks for, or whose type no template could show."""
 
 
 def match_columns(
@@ -47,9 +50,12 @@ def match_columns(
     for column in sources.values():
         if file.schema.names.count(column) > 1:
             raise InputError("the file has this column twice", file=str(file.path), column=column)
-    used = set(sources.values())
-    extras = (c for c in present if c not in used and _is_extra(file, c))
-    return Match(sources=sources, extras=tuple(extras) if contract.has_facts else ())
+    used = set(sources.values()) | _nested_in(file, contract, mapping)
+    extras = tuple(
+        c for c in present if contract.has_facts and c not in used and _is_extra(file, c)
+    )
+    unused = tuple(c for c in present if c not in used and c not in extras)
+    return Match(sources=sources, extras=extras, unused=unused)
 
 
 def check_mapping(
@@ -58,13 +64,13 @@ def check_mapping(
     """Refuse a mapping of what is not there. Raises SettingsError, or InputError naming a file."""
     section = f"inputs.columns.{contract.table}"
     for name, source in mapping.items():
-        if name not in contract.columns:
+        if name not in (*contract.columns, *contract.nested):
             raise SettingsError(
                 f"{section}: {name!r} is no column of the data contract"
                 + _hint(name, contract.columns),
                 remedy=f"Its columns are {', '.join(contract.columns)}.",
             )
-        if source.unit is not None and contract.columns[name] is not Form.TIME:
+        if source.unit is not None and contract.columns.get(name) is not Form.TIME:
             raise SettingsError(f"{section}.{name}: only a time has a unit")
         present = tuple(dict.fromkeys(column for file in files for column in _columns_of(file)))
         if source.column not in present:
@@ -79,6 +85,14 @@ def check_mapping(
 
 def _columns_of(file: SourceFile) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*file.schema.names, *file.folders)))
+
+
+def _nested_in(
+    file: SourceFile, contract: Contract, mapping: Mapping[str, ColumnSource]
+) -> set[str]:
+    """Return the columns of a file that hold lists of rows of another table."""
+    columns = {mapping[name].column if name in mapping else name for name in contract.nested}
+    return {c for c in columns if c in file.schema.names and is_list(file.schema.field(c).type)}
 
 
 def _is_extra(file: SourceFile, column: str) -> bool:

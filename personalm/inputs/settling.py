@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalm.hashing import user_digest
+from personalm.inputs.report import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from personalm.inputs.columns import Batch
     from personalm.inputs.report import Tally
 
     Flags: TypeAlias = NDArray[np.bool_]
@@ -35,11 +37,13 @@ _ORDER_OF_INTERACTIONS = (
 )
 
 
-def with_user(rows: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
+def with_user(batch: Batch, tally: Tally) -> Batch:
     """Return the rows that name a user: those without one never meet."""
-    kept = rows.filter(pc.is_valid(rows.column("user_id")))
-    tally.count("user_id", "rows dropped: they name no user", len(rows) - len(kept))
-    return kept
+    is_nobody = pc.is_null(batch.rows.column("user_id"))
+    what = "rows dropped: they name no user"
+    remedy = "Fill the ids in, if these rows belong to somebody."
+    num = tally.mark(batch.place("user_id"), is_nobody, Effect.DROPPED, what, remedy=remedy)
+    return batch.filter(pc.invert(is_nobody)) if num else batch
 
 
 def settle_profiles(profiles: pa.Table) -> tuple[pa.Table, int]:
@@ -64,6 +68,18 @@ def settle_interactions(interactions: pa.Table) -> tuple[pa.Table, int]:
     is_copy = _same_as_before(ordered, ordered.schema.names) & has_id
     kept = ordered.filter(pa.array(~is_copy))
     return kept, len(ordered) - len(kept)
+
+
+def newest_interactions(interactions: pa.Table, max_rows: int) -> tuple[pa.Table, int]:
+    """Return the last rows of each user of settled interactions, and the number left out."""
+    starts = np.flatnonzero(~_same_as_before(interactions, ["user_id"]))
+    ends = np.append(starts, len(interactions))[1:]
+    num_after = np.repeat(ends, ends - starts) - np.arange(len(interactions))
+    is_kept = num_after <= max_rows
+    if is_kept.all():
+        return interactions, 0
+    kept = interactions.filter(pa.array(is_kept))
+    return kept, len(interactions) - len(kept)
 
 
 def settle_requests(requests: pa.Table) -> pa.Table:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from personalm.records import UserInputs
     from personalm.settings import Inputs
 
-_VERSION = 1
+_VERSION = 2
 _MARK = "spill"
 _MANIFEST = "manifest.json"
 

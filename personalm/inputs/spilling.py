@@ -15,18 +15,18 @@ from personalm.errors import InputError
 from personalm.hashing import bucket_of
 from personalm.inputs.buckets import Buckets
 from personalm.inputs.contract import INTERACTIONS, ITEMS, PROFILES, REQUESTS, Contract
-from personalm.inputs.report import InputReport, Tally, make_report
+from personalm.inputs.report import Effect, InputReport, Tally, make_report
 from personalm.inputs.requests import SCHEMA as REQUEST_ROWS
 from personalm.inputs.requests import RequestRows
 from personalm.inputs.routes import Routes
 from personalm.inputs.settling import (
+    newest_interactions,
     settle_interactions,
     settle_profiles,
     settle_requests,
     with_user,
 )
 from personalm.inputs.tables import InputTable
-from personalm.inputs.texts import count_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,8 +47,18 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 }
 """What a spill holds in buckets."""
 
-_OLDER = (settle_profiles, "user_id", "rows dropped: the user has a newer profile")
-_COPIES = (settle_interactions, "text_id", "rows dropped: the very same row is there already")
+_OLDER = (
+    settle_profiles,
+    "user_id",
+    "rows dropped: the user has a newer profile",
+    "Keep one row a user, or say with updated_at which is newest.",
+)
+_COPIES = (
+    settle_interactions,
+    "text_id",
+    "rows dropped: the very same row is there already",
+    "Look whether a file was delivered twice.",
+)
 _SETTLERS = {
     "profiles": _OLDER,
     "interactions": _COPIES,
@@ -71,12 +81,14 @@ class Spilling:
         self._tables = {
             c.table: InputTable.find(inputs, c) for c in (REQUESTS, PROFILES, INTERACTIONS)
         }
-        InputTable.find(inputs, ITEMS)
+        self._items = InputTable.find(inputs, ITEMS)
+        self._items_tally = Tally(ITEMS.table)
         if not any(self._tables.values()):
             raise InputError(
                 "the settings name no profiles, interactions or requests",
                 remedy='Name at least one, for example inputs.interactions = "FOLDER/*.parquet".',
             )
+        self._max_user_interactions = inputs.max_user_interactions
         self._num_buckets = num_buckets
         self._on_rows = on_rows
         self._buckets = {
@@ -98,7 +110,10 @@ class Spilling:
         for buckets in self._buckets.values():
             buckets.flush()
         num_requests = tuple(self._settle(bucket) for bucket in range(self._num_buckets))
-        return make_report(t for t in self._tallies.values() if self._tables[t.table]), num_requests
+        tallies = [tally for tally in self._tallies.values() if self._tables[tally.table]]
+        if self._items:
+            self._items.note_skipped(self._items_tally)
+        return make_report(tallies, unread=(self._items_tally,)), num_requests
 
     def _read(self, contract: Contract) -> Iterator[Batch]:
         table = self._tables[contract.table]
@@ -121,11 +136,12 @@ class Spilling:
     def _spill(self, contract: Contract) -> None:
         """Lay the rows of users into buckets, and copies where they are needed."""
         for batch in self._read(contract):
-            rows = with_user(batch.rows, self._tallies[contract.table])
+            named = with_user(batch, self._tallies[contract.table])
+            rows = named.rows
             self._buckets[contract.table].add(rows, self._targets(rows))
             self._copy(rows, "user_id", self._voices, f"voice_{contract.table}")
             if contract is INTERACTIONS:
-                self._count_empty(rows)
+                self._count_empty(named)
                 turns = rows.filter(pc.is_valid(rows.column("text")))
                 self._copy(turns, "thread_id", self._threads, "turns")
 
@@ -133,12 +149,12 @@ class Spilling:
         for chosen, targets in routes.copies(rows.column(column)):
             self._buckets[name].add(rows.take(pa.array(chosen)), targets)
 
-    def _count_empty(self, rows: pa.RecordBatch) -> None:
+    def _count_empty(self, batch: Batch) -> None:
         """Count rows that say nothing; they are kept, so that their users are served."""
-        empty = pc.and_(pc.is_null(rows.column("text")), pc.is_null(rows.column("item_id")))
-        self._tallies["interactions"].count(
-            "text", "rows have neither a text nor an item", count_true(empty)
-        )
+        text, item = batch.rows.column("text"), batch.rows.column("item_id")
+        empty = pc.and_(pc.is_null(text), pc.is_null(item))
+        what = "rows have neither a text nor an item"
+        self._tallies["interactions"].mark(batch.place("text"), empty, Effect.KEPT, what)
 
     def _targets(self, rows: pa.RecordBatch) -> NDArray[np.int64]:
         """Return the bucket of each row; each distinct user is hashed once."""
@@ -150,15 +166,26 @@ class Spilling:
 
     def _settle(self, bucket: int) -> int:
         """Sort a bucket, take out what is there twice, and return its number of requests."""
-        for name, (settle, column, why) in _SETTLERS.items():
+        for name, (settle, column, why, remedy) in _SETTLERS.items():
             kept, num_dropped = settle(self._buckets[name].read(bucket))
+            self._drop(name, column, why, num_dropped, remedy)
+            if settle is settle_interactions:
+                kept, num_dropped = newest_interactions(kept, self._max_user_interactions)
+                self._drop_older(name, num_dropped)
             self._buckets[name].replace(bucket, kept)
-            if name in self._tallies:
-                self._tallies[name].count(column, why, num_dropped)
         requests = settle_requests(self._buckets["requests"].read(bucket))
         self._requests.refuse_twice(requests)
         self._buckets["requests"].replace(bucket, requests)
         return len(requests)
+
+    def _drop_older(self, name: str, num_dropped: int) -> None:
+        why = f"rows dropped: the user has {self._max_user_interactions:,} newer ones"
+        remedy = "Set inputs.max_user_interactions to use more of them."
+        self._drop(name, "user_id", why, num_dropped, remedy)
+
+    def _drop(self, name: str, column: str, why: str, num_dropped: int, remedy: str) -> None:
+        if name in self._tallies:
+            self._tallies[name].add(Effect.DROPPED, why, num_dropped, column=column, remedy=remedy)
 
 
 def _others(requests: pa.RecordBatch) -> pa.Array[Any]:

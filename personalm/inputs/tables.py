@@ -1,66 +1,185 @@
 """A table of the inputs: its files in the order of their names, each read as the contract asks.
 
 Files may differ in types, in the order of their columns and in the optional ones they have.
+Interactions also come from lists in the rows of profiles, after those of their own files.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from personalm.errors import InputDamagedError, InputError
 from personalm.inputs.columns import FileReader
-from personalm.inputs.files import find_sources
+from personalm.inputs.contract import HISTORY, INTERACTIONS, PROFILES
+from personalm.inputs.files import SourceFile, find_sources
 from personalm.inputs.mapping import check_mapping, match_columns
+from personalm.inputs.nested import NestedReader, make_nested
+from personalm.inputs.rawrows import RawReader
+from personalm.inputs.report import Effect
 from personalm.inputs.times import check_zone
 from personalm.inputs.values import Conversion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from personalm.inputs.columns import Batch, Where
     from personalm.inputs.contract import Contract
     from personalm.inputs.report import Tally
-    from personalm.settings import Inputs
+    from personalm.settings import ColumnSource, Inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A file, what reads it, and its columns as the rows that are read have them."""
+
+    file: SourceFile
+    shown: SourceFile
+    nested: NestedReader | None = None
 
 
 class InputTable:
-    """One table of the inputs, its files opened and its columns matched before any is read."""
+    """One table of the inputs, its files opened and its columns matched before any is read.
+
+    Damaged files are left out where the settings say so: every row is read for that, and dropped.
+    """
 
     def __init__(self, inputs: Inputs, contract: Contract) -> None:
         """Open the table. Raises InputError for files and columns that do not fit."""
-        mapping = inputs.columns.get(contract.table, {})
-        files = find_sources(getattr(inputs, contract.table), table=contract.table)
-        check_mapping(files, contract, mapping)
+        self._inputs = inputs
+        self._contract = contract
+        self._mapping = inputs.columns.get(contract.table, {})
+        self._skipped: list[InputDamagedError] = []
+        sources = self._find_sources()
+        if sources:
+            check_mapping([source.shown for source in sources], contract, self._mapping)
         check_zone(inputs.zone)
-        conversions = {
-            name: Conversion(
-                name=name,
-                form=form,
-                unit=mapping[name].unit if name in mapping else None,
-                zone=inputs.zone,
-                max_text_chars=inputs.max_text_chars,
-            )
-            for name, form in contract.columns.items()
-        }
-        self._readers = tuple(
-            FileReader(
-                file=file,
-                match=match_columns(file, contract, mapping),
-                contract=contract,
-                conversions=conversions,
-                zone=inputs.zone,
-                max_text_chars=inputs.max_text_chars,
-            )
-            for file in files
-        )
-        for reader in self._readers:
+        readers = [self._reader(source) for source in sources]
+        for reader in readers:
             reader.check()
+        self._readers = tuple(r for r in readers if not self._may_skip or self._is_whole(r))
+        if self._skipped and not self._readers:
+            raise InputError(
+                f"{contract.table}: every file is damaged",
+                file=self._skipped[0].file,
+                remedy="Write or copy them again.",
+            )
 
     @classmethod
     def find(cls, inputs: Inputs, contract: Contract) -> InputTable | None:
         """Open the table; None where the settings name no files for it."""
-        return cls(inputs, contract) if getattr(inputs, contract.table) else None
+        if getattr(inputs, contract.table):
+            return cls(inputs, contract)
+        if contract is not INTERACTIONS or not inputs.profiles:
+            return None
+        table = cls(inputs, contract)
+        return table if table.has_files else None
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there is any file to read."""
+        return bool(self._readers)
 
     def batches(self, tally: Tally, *, where: Where | None = None) -> Iterator[Batch]:
         """Read all rows, or those chosen, in the order of files and rows."""
+        self.note_skipped(tally)
         for reader in self._readers:
             yield from reader.read(tally) if where is None else reader.choose(tally, where)
+
+    def note_skipped(self, tally: Tally) -> None:
+        """Tell of the damaged files that are left out."""
+        for error in self._skipped:
+            tally.add(Effect.SKIPPED, error.message, 1, file=error.file, remedy=error.remedy)
+
+    @property
+    def _may_skip(self) -> bool:
+        return self._inputs.damaged == "skip"
+
+    def _find_sources(self) -> tuple[_Source, ...]:
+        table = self._contract.table
+        files: tuple[SourceFile, ...] = ()
+        if getattr(self._inputs, table):
+            files = self._find(table)
+        sources = [_Source(file=file, shown=file) for file in files]
+        if self._contract is INTERACTIONS and self._inputs.profiles:
+            sources += self._find_nested()
+        return tuple(sources)
+
+    def _find(self, table: str) -> tuple[SourceFile, ...]:
+        return find_sources(
+            getattr(self._inputs, table),
+            table=table,
+            on_damage=self._skipped.append if self._may_skip else None,
+        )
+
+    def _find_nested(self) -> Iterator[_Source]:
+        """Find the lists of interactions in files of profiles."""
+        profiles = self._inputs.columns.get(PROFILES.table, {})
+        user_name = _named(self._mapping, "user_id")
+        num_skipped = len(self._skipped)
+        files = self._find(PROFILES.table)
+        # Damaged files of profiles are told with the profiles.
+        del self._skipped[num_skipped:]
+        for file in files:
+            user = _named(profiles, "user_id")
+            nested = make_nested(
+                file,
+                user=user,
+                history=_named(profiles, HISTORY),
+                user_name=user_name,
+                text_name=_named(self._mapping, "text"),
+                max_group_bytes=self._inputs.max_row_group_bytes,
+            )
+            if nested is not None:
+                folders = {user_name: file.folders[user]} if user in file.folders else {}
+                shown = SourceFile(
+                    path=file.path, schema=nested.schema, stamp=file.stamp, folders=folders
+                )
+                yield _Source(file=file, shown=shown, nested=nested)
+
+    def _reader(self, source: _Source) -> FileReader:
+        inputs = self._inputs
+        match = match_columns(source.shown, self._contract, self._mapping)
+        needed = dict.fromkeys((*match.sources.values(), *match.extras))
+        raw = source.nested or RawReader(
+            file=source.file,
+            columns=tuple(c for c in needed if c in source.file.schema.names),
+            max_group_bytes=inputs.max_row_group_bytes,
+        )
+        return FileReader(
+            file=source.file,
+            raw=raw,
+            folders=source.shown.folders,
+            match=match,
+            contract=self._contract,
+            conversions=self._conversions(),
+            zone=inputs.zone,
+            max_text_chars=inputs.max_text_chars,
+        )
+
+    def _conversions(self) -> Mapping[str, Conversion]:
+        mapping = self._mapping
+        return {
+            name: Conversion(
+                name=name,
+                form=form,
+                unit=mapping[name].unit if name in mapping else None,
+                zone=self._inputs.zone,
+                max_text_chars=self._inputs.max_text_chars,
+            )
+            for name, form in self._contract.columns.items()
+        }
+
+    def _is_whole(self, reader: FileReader) -> bool:
+        """Say whether every row of a file can be read, and note it where not."""
+        try:
+            reader.verify()
+        except InputDamagedError as error:
+            self._skipped.append(error)
+            return False
+        return True
+
+
+def _named(mapping: Mapping[str, ColumnSource], name: str) -> str:
+    """Return what the files call a column."""
+    return mapping[name].column if name in mapping else name

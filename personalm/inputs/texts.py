@@ -1,7 +1,7 @@
 """Text columns: one Arrow type, valid UTF-8, cleaned by one rule.
 
-NUL characters are removed and overlong texts cut; what is empty or white space is missing; all
-else is kept byte for byte.
+NUL characters are removed, half characters replaced and overlong texts cut; what is empty or white
+space is missing; all else is kept byte for byte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from personalm.inputs.report import Effect, count_true
+
 if TYPE_CHECKING:
+    from personalm.errors import InputError
     from personalm.inputs.place import Place
     from personalm.inputs.report import Tally
 
@@ -57,28 +60,52 @@ def as_text(values: pa.Array[Any], place: Place) -> pa.Array[Any]:
         texts = values.cast(pa.string())
         texts.validate(full=True)
     except pa.ArrowInvalid as error:
-        index = _first_invalid(values)
-        if index is None:
-            raise place.error(f"the texts cannot be read: {error}") from None
-        raise place.error(
-            "the text is not valid UTF-8",
-            index=index,
-            remedy="Write the column anew, decoded from its true encoding.",
-        ) from None
+        for index, data in enumerate(values.cast(pa.large_binary()).to_pylist()):
+            if data is not None and not _is_utf8(data):
+                raise _not_utf8(place, index) from None
+        raise place.error(f"the texts cannot be read: {error}") from None
     return texts
 
 
+def as_whole_text(values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
+    """Return text as `as_text` does, but for halves of characters.
+
+    Two halves that belong together become their character, as some writers store an emoji; a lone
+    one becomes U+FFFD and is counted. Raises InputError for other bytes that are not UTF-8.
+    """
+    values = plain(values)
+    if not is_text_type(values.type) or _is_sound(values):
+        return as_text(values, place)
+    texts: list[str | None] = []
+    was_cut = []
+    for index, data in enumerate(values.cast(pa.large_binary()).to_pylist()):
+        text = None if data is None else _join_halves(data)
+        if data is not None and text is None:
+            raise _not_utf8(place, index)
+        texts.append(text)
+        was_cut.append(text is not None and not _is_utf8(data) and "\ufffd" in text)
+    tally.mark(
+        place,
+        pa.array(was_cut),
+        Effect.CHANGED,
+        "texts held half a character, which was replaced",
+        remedy="Cut texts between characters, where they are written.",
+    )
+    return pa.array(texts, pa.string())
+
+
 def clean_texts(
-    texts: pa.Array[Any], *, max_chars: int, column: str, tally: Tally
+    texts: pa.Array[Any], place: Place, *, max_chars: int, tally: Tally
 ) -> pa.Array[Any]:
     """Return texts without NUL and no longer than `max_chars`; blank ones are null."""
-    num_nul = count_true(pc.match_substring(texts, _NUL))
-    if num_nul:
-        tally.count(column, "texts held NUL characters, which were removed", num_nul)
+    has_nul = pc.match_substring(texts, _NUL)
+    what = "texts held NUL characters, which were removed"
+    if tally.mark(place, has_nul, Effect.CHANGED, what):
         texts = pc.replace_substring(texts, _NUL, "")
-    num_long = count_true(pc.greater(pc.utf8_length(texts), max_chars))
-    if num_long:
-        tally.count(column, f"texts were cut to {max_chars:,} characters", num_long)
+    is_long = pc.greater(pc.utf8_length(texts), max_chars)
+    what = f"texts were cut to {max_chars:,} characters"
+    remedy = "Set inputs.max_text_chars to keep more of each."
+    if tally.mark(place, is_long, Effect.CHANGED, what, remedy=remedy):
         texts = pc.utf8_slice_codeunits(texts, 0, max_chars)
     return without_blanks(texts)
 
@@ -89,15 +116,34 @@ def without_blanks(texts: pa.Array[Any]) -> pa.Array[Any]:
     return pc.if_else(blank, pa.scalar(None, pa.string()), texts) if count_true(blank) else texts
 
 
-def count_true(flags: pa.Array[Any]) -> int:
-    """Return how many flags are true; nulls are not."""
-    return int(pc.sum(flags).as_py() or 0)
+def _is_sound(values: pa.Array[Any]) -> bool:
+    try:
+        values.cast(pa.string()).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
-def _first_invalid(values: pa.Array[Any]) -> int | None:
-    for index, value in enumerate(values.cast(pa.large_binary()).to_pylist()):
-        try:
-            (value or b"").decode()
-        except UnicodeDecodeError:
-            return index
-    return None
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _join_halves(data: bytes) -> str | None:
+    """Return bytes as text, halves of characters joined or replaced; None for other bytes."""
+    try:
+        halves = data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _not_utf8(place: Place, index: int) -> InputError:
+    return place.error(
+        "the text is not valid UTF-8",
+        index=index,
+        remedy="Write the column anew, decoded from its true encoding.",
+    )

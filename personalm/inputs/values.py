@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalm.inputs.contract import TYPES, Form
 from personalm.inputs.ids import canonical_ids
-from personalm.inputs.texts import as_text, clean_texts, is_text_type, plain, without_blanks
+from personalm.inputs.nested import as_lists, is_list
+from personalm.inputs.report import Effect
+from personalm.inputs.texts import (
+    as_whole_text,
+    clean_texts,
+    is_text_type,
+    plain,
+    without_blanks,
+)
 from personalm.inputs.times import to_utc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from personalm.inputs.place import Place
     from personalm.inputs.report import Tally
     from personalm.settings import TimeUnit
@@ -33,26 +44,22 @@ class Conversion:
         """Return the values in the contract's type. Raises InputError for those that have none."""
         match self.form:
             case Form.ID:
-                ids = canonical_ids(
-                    values, file=place.file, column=place.column, first_row=place.first_row
-                )
-                return without_blanks(ids)
+                return _ids(values, place, tally)
             case Form.TEXT:
-                texts = as_text(values, place)
-                return self._clean(texts, tally)
+                return self._clean(as_whole_text(values, place, tally), place, tally)
             case Form.TEXTS:
                 return self._texts(values, place, tally)
             case Form.NUMBER:
-                return _numbers(values, place)
+                return _numbers(values, place, tally)
             case Form.FLAG:
-                return _flags(values, place)
+                return _flags(values, place, tally)
             case Form.TIME:
                 return to_utc(
                     values, place, unit=self.unit, zone=self.zone, tally=tally, name=self.name
                 )
 
-    def _clean(self, texts: pa.Array[Any], tally: Tally) -> pa.Array[Any]:
-        return clean_texts(texts, max_chars=self.max_text_chars, column=self.name, tally=tally)
+    def _clean(self, texts: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
+        return clean_texts(texts, place, max_chars=self.max_text_chars, tally=tally)
 
     def _texts(self, values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
         """Return lists of texts; one text is a list of one, a struct is its values in a row."""
@@ -60,38 +67,42 @@ class Conversion:
         if pa.types.is_null(values.type):
             return values.cast(TYPES[Form.TEXTS])
         if is_text_type(values.type):
-            lists: list[list[Any] | None] = [
-                None if text is None else [text] for text in as_text(values, place).to_pylist()
-            ]
-        else:
-            lists = _lists(values, place)
-        words = [_in_words(element) for each in lists for element in each or ()]
-        texts = iter(self._clean(pa.array(words, pa.string()), tally).to_pylist())
-        kept = [
-            None if each is None else [text for _ in each if (text := next(texts)) is not None]
-            for each in lists
-        ]
-        return pa.array(kept, TYPES[Form.TEXTS])
+            texts = self._clean(as_whole_text(values, place, tally), place, tally)
+            each = pc.cast(pc.is_valid(texts), pa.int32())
+            return _rebuild(pc.drop_null(texts), each, pc.is_valid(values))
+        if not (is_list(values.type) and _fits(values.type.value_type)):
+            raise place.error(
+                f"the column holds {values.type}, not text or lists of text",
+                remedy="Write it as list<string>, list<struct> of plain values, or string.",
+            )
+        lists = as_lists(values)
+        parents = pc.list_parent_indices(lists)
+        rows = pa.array([place.row(index) for index in parents.to_pylist()], pa.int64())
+        inside = replace(place, rows=rows)
+        words = _in_words(plain(pc.list_flatten(lists)), inside, tally)
+        texts = self._clean(words, inside, tally)
+        num_texts = np.bincount(parents.filter(pc.is_valid(texts)), minlength=len(lists))
+        return _rebuild(pc.drop_null(texts), pa.array(num_texts), pc.is_valid(lists))
 
 
-def _lists(values: pa.Array[Any], place: Place) -> list[list[Any] | None]:
-    if not (_is_list(values.type) and _fits(values.type.value_type)):
-        raise place.error(
-            f"the column holds {values.type}, not text or lists of text",
-            remedy="Write it as list<string>, list<struct> of plain values, or string.",
-        )
-    try:
-        lists: list[list[Any] | None] = values.to_pylist()
-    except UnicodeDecodeError:
-        raise place.error(
-            "a text of a list is not valid UTF-8", index=_first_invalid(values)
-        ) from None
-    return lists
+def _ids(values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
+    ids = without_blanks(canonical_ids(values, place))
+    if is_text_type(plain(values).type):
+        has_spaces = pc.not_equal(pc.utf8_trim_whitespace(ids), ids)
+        what = "ids begin or end with white space, which is a part of them"
+        remedy = "Strip them in every table, if others write the same ids without it."
+        tally.mark(place, has_spaces, Effect.KEPT, what, remedy=remedy)
+    return ids
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(test(kind) for test in tests)
+def _rebuild(
+    texts: pa.Array[Any], num_texts: pa.Array[Any], is_list: pa.Array[Any]
+) -> pa.Array[Any]:
+    """Return lists of so many texts each, null where there is none."""
+    ends = np.cumsum(num_texts.to_numpy(zero_copy_only=False), dtype=np.int32)
+    offsets = pa.array(np.concatenate([np.zeros(1, np.int32), ends]))
+    lists = pa.ListArray.from_arrays(offsets, texts, mask=pc.invert(is_list))
+    return lists.cast(TYPES[Form.TEXTS])
 
 
 def _fits(kind: pa.DataType) -> bool:
@@ -104,23 +115,24 @@ def _fits(kind: pa.DataType) -> bool:
     return any(test(kind) for test in plain_types + texts)
 
 
-def _first_invalid(values: pa.Array[Any]) -> int:
-    for index in range(len(values)):
-        try:
-            values[index].as_py()
-        except UnicodeDecodeError:
-            return index
-    return 0
+def _in_words(values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
+    """Return elements of lists as texts; of a struct, the values that are there."""
+    if is_text_type(values.type) or pa.types.is_null(values.type):
+        return as_whole_text(values, place, tally)
+    if not pa.types.is_struct(values.type):
+        return _strings(values.to_pylist())
+    fields = [_in_words(plain(field), place, tally).to_pylist() for field in values.flatten()]
+    return _strings(
+        ": ".join(word for word in words if word is not None) or None
+        for words in zip(*fields, strict=True)
+    )
 
 
-def _in_words(value: object) -> str | None:
-    """Return an element of a list as text; of a struct, the values that are there."""
-    if isinstance(value, dict):
-        return ": ".join(str(each) for each in value.values() if each is not None) or None
-    return None if value is None else str(value)
+def _strings(values: Iterable[object]) -> pa.Array[Any]:
+    return pa.array([None if v is None else str(v) for v in values], pa.string())
 
 
-def _numbers(values: pa.Array[Any], place: Place) -> pa.Array[Any]:
+def _numbers(values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
     values = plain(values)
     kind = values.type
     if not any(
@@ -137,16 +149,19 @@ def _numbers(values: pa.Array[Any], place: Place) -> pa.Array[Any]:
             remedy="Write the column as numbers, or map another column in its place.",
         )
     numbers = values.cast(pa.float64(), safe=False)
+    tally.mark(
+        place, pc.is_inf(numbers), Effect.MISSING, "numbers are infinite, and count as missing"
+    )
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 
 
-def _flags(values: pa.Array[Any], place: Place) -> pa.Array[Any]:
+def _flags(values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
     values = plain(values)
     kind = values.type
     if pa.types.is_null(kind) or pa.types.is_boolean(kind):
         return values.cast(pa.bool_())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = _numbers(values, place)
+        numbers = _numbers(values, place, tally)
         odd = pc.invert(pc.is_in(numbers, pa.array([0.0, 1.0, None])))
         index = pc.index(odd, pa.scalar(True)).as_py()
         if index < 0:

@@ -10,6 +10,7 @@ from personalm.inputs.contract import INTERACTIONS, PROFILES, REQUESTS
 from personalm.inputs.files import find_sources
 
 if TYPE_CHECKING:
+    from personalm.errors import InputDamagedError
     from personalm.settings import Inputs
 
 _ROWS_A_BUCKET = 16_384
@@ -45,7 +46,7 @@ def measure_volume(inputs: Inputs) -> Volume:
     for contract in (PROFILES, INTERACTIONS, REQUESTS):
         locations = getattr(inputs, contract.table)
         try:
-            for source in find_sources(locations, table=contract.table):
+            for source in find_sources(locations, table=contract.table, on_damage=_pass_over):
                 with source.open() as file:
                     footer = file.metadata
                     num_rows += footer.num_rows
@@ -54,3 +55,7 @@ def measure_volume(inputs: Inputs) -> Volume:
         except InputError:
             continue
     return Volume(num_rows=num_rows, num_bytes=num_bytes)
+
+
+def _pass_over(_: InputDamagedError) -> None:
+    """Count the other files, though one is damaged."""

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from personalm.errors import InputError
 from personalm.inputs.ids import canonical_id, canonical_ids
+from personalm.inputs.place import Place
 
 _UUID = uuid.UUID("6F9619FF-8B86-D011-B42D-00C04FC964FF")
 
 
 def _ids(values: pa.Array[Any], first_row: int = 0) -> list[str | None]:
-    return canonical_ids(values, file="f", column="c", first_row=first_row).to_pylist()
+    return canonical_ids(values, Place(file="f", column="c", first_row=first_row)).to_pylist()
 
 
 @pytest.mark.parametrize(

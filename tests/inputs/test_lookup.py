@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from personalm.errors import InputError
 from personalm.inputs import columns
 from personalm.inputs.lookup import find_user
+from personalm.inputs.rawrows import RawReader
 from personalm.inputs.spill import spill
 from personalm.settings import Inputs
 
@@ -143,13 +144,13 @@ def test_row_groups_without_the_user_are_not_read(
         row_group_size=10,
     )
     groups: list[Any] = []
-    read = columns.FileReader._raw
+    read = RawReader.read
 
-    def watch(self: Any, parquet: Any, names: Any, chosen: Any) -> Any:
+    def watch(self: Any, parquet: Any, chosen: Any) -> Any:
         groups.extend(chosen)
-        return read(self, parquet, names, chosen)
+        return read(self, parquet, chosen)
 
-    monkeypatch.setattr(columns.FileReader, "_raw", watch)
+    monkeypatch.setattr(RawReader, "read", watch)
     found = find_user(Inputs(interactions=(path,)), 423)
     assert found is not None
     assert found.profile.texts == ("t423",)
@@ -163,9 +164,9 @@ def test_rows_of_others_are_not_converted(write: Write, monkeypatch: pytest.Monk
     converted: list[int] = []
     convert = columns.FileReader._convert
 
-    def watch(self: Any, raw: Any, first_row: int, tally: Any) -> Any:
-        converted.append(len(raw))
-        return convert(self, raw, first_row, tally)
+    def watch(self: Any, raw: Any, tally: Any) -> Any:
+        converted.append(len(raw.rows))
+        return convert(self, raw, tally)
 
     monkeypatch.setattr(columns.FileReader, "_convert", watch)
     found = find_user(Inputs(interactions=(path,)), 423)

@@ -83,7 +83,7 @@ def test_memory_limits_change_no_record(
     expected = spill_all(inputs)
     monkeypatch.setattr(buckets, "_MAX_ROWS", limit)
     monkeypatch.setattr(routes, "_MAX_COPIES", limit)
-    monkeypatch.setattr("personalm.inputs.columns._MAX_ROWS", limit)
+    monkeypatch.setattr("personalm.inputs.rawrows._MAX_ROWS", limit)
     monkeypatch.setattr("personalm.inputs.users._WINDOW", limit)
     monkeypatch.setattr(settling, "_MAX_SHORT_BYTES", limit * 10)
     assert spill_all(inputs) == expected

@@ -1,0 +1,147 @@
+"""Laws of interactions that lie in the rows of their users' profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from personalm.errors import InputError
+from personalm.inputs.lookup import find_user
+from personalm.inputs.report import Effect
+from personalm.inputs.spill import spill
+from personalm.records import Interaction, UserInputs
+from personalm.settings import ColumnSource, Inputs
+
+Write = Callable[..., str]
+SpillAll = Callable[[Inputs], dict[str, UserInputs]]
+
+_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+_HISTORIES: list[Any] = [
+    [{"text": "late", "created_at": _TIME, "item_id": 7, "rating": 4}, {"text": "early"}],
+    [],
+    None,
+    [None, {"text": None, "item_id": 9}],
+]
+
+
+def _lists(kind: Callable[[pa.DataType], pa.DataType]) -> pa.Array[Any]:
+    element = pa.struct(
+        {
+            "text": pa.string(),
+            "created_at": pa.timestamp("us", "UTC"),
+            "item_id": pa.int64(),
+            "rating": pa.int8(),
+        }
+    )
+    return pa.array(_HISTORIES, kind(element))
+
+
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list, pa.list_view], ids=lambda k: k.__name__)
+def test_a_list_of_structs_is_the_users_interactions(
+    kind: Callable[[pa.DataType], pa.DataType], write: Write, spill_all: SpillAll
+) -> None:
+    """Items are kept, missing ones skipped; an empty list and none at all are no history."""
+    path = write("p.parquet", {"user_id": list("abcd"), "interactions": _lists(kind)})
+    users = spill_all(Inputs(profiles=(path,)))
+    assert {user_id: user.profile.interactions for user_id, user in users.items()} == {
+        "a": (
+            Interaction(text="early"),
+            Interaction(text="late", created_at=_TIME, item_id="7", rating=4.0),
+        ),
+        "b": (),
+        "c": (),
+        "d": (Interaction(item_id="9"),),
+    }
+    for user_id, user in users.items():
+        assert find_user(Inputs(profiles=(path,)), user_id) == user
+        assert user.profile.facts == {}
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        pa.array([["x", None, "y"]]),
+        pa.array([["x", "y"]], pa.large_list(pa.large_string())),
+        pa.array([["x", "y"]], pa.list_(pa.string(), 2)),
+        pa.array([["x", "y"]], pa.list_(pa.dictionary(pa.int32(), pa.string()))),
+    ],
+    ids=lambda lists: str(lists.type),
+)
+def test_a_list_of_texts_is_a_history_too(
+    lists: pa.Array[Any], write: Write, spill_all: SpillAll
+) -> None:
+    """Of any list and text type; in its order, where no time says otherwise."""
+    path = write("p.parquet", {"user_id": ["a"], "interactions": lists})
+    (user,) = spill_all(Inputs(profiles=(path,))).values()
+    assert sorted(user.profile.texts) == ["x", "y"]
+
+
+def test_lists_of_pandas_are_read(tmp_path: Path, spill_all: SpillAll) -> None:
+    """A column of Python lists of dicts becomes a list of structs."""
+    frame = pd.DataFrame({"user_id": ["a", "b"], "interactions": [[{"text": "moo"}], None]})
+    frame.to_parquet(tmp_path / "p.parquet")
+    users = spill_all(Inputs(profiles=(str(tmp_path / "p.parquet"),)))
+    assert {u: user.profile.texts for u, user in users.items()} == {"a": ("moo",), "b": ()}
+
+
+def test_names_are_mapped_and_folders_name_the_user(write: Write, spill_all: SpillAll) -> None:
+    """The list by the mapping of profiles, its fields by the mapping of interactions."""
+    history = pa.array([[{"body": "x", "at": 1, "user_id": "somebody else"}]])
+    path = write("d/uid=007/p.parquet", {"history": history})
+    columns = {
+        "profiles": {"user_id": ColumnSource(column="uid"), "interactions": "history"},
+        "interactions": {"text": "body", "created_at": {"column": "at", "unit": "s"}},
+    }
+    inputs = Inputs.model_validate({"profiles": [str(Path(path).parents[1])], "columns": columns})
+    (user,) = spill_all(inputs).values()
+    assert user.profile.user_id == "007"
+    assert user.profile.interactions == (
+        Interaction(text="x", created_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+    )
+    assert find_user(inputs, "007") == user
+
+
+def test_both_kinds_of_interactions_come_together(write: Write, spill_all: SpillAll) -> None:
+    """A table of interactions and lists in profiles may each hold a part."""
+    profiles = write("p.parquet", {"user_id": [1], "interactions": [["nested"]]})
+    flat = write("i.parquet", {"user_id": ["1"], "text": ["flat"]})
+    (user,) = spill_all(Inputs(profiles=(profiles,), interactions=(flat,))).values()
+    assert sorted(user.profile.texts) == ["flat", "nested"]
+
+
+def test_a_count_of_interactions_is_a_fact(write: Write, spill_all: SpillAll) -> None:
+    """A column of the name that is no list is an extra column like any other."""
+    path = write("p.parquet", {"user_id": ["a"], "interactions": [12]})
+    (user,) = spill_all(Inputs(profiles=(path,))).values()
+    assert user.profile.facts == {"interactions": 12}
+
+
+@pytest.mark.parametrize(
+    "lists", [[[["hello"], ["bye"]]], [[1, 2]], [[{"likes": 1}]]], ids=["lists", "numbers", "other"]
+)
+def test_lists_of_what_is_no_interaction_are_refused(lists: list[Any], write: Write) -> None:
+    """A history that nobody can read is never taken for none."""
+    path = write("p.parquet", {"user_id": ["a"], "interactions": lists})
+    with pytest.raises(InputError) as caught:
+        find_user(Inputs(profiles=(path,)), "a")
+    assert caught.value.file == path
+
+
+def test_messages_name_the_profiles_row(write: Write, tmp_path: Path) -> None:
+    """An element of a list stands in the row of its user."""
+    histories = [[{"text": "x", "rating": 1.0}] * 3, [{"text": "y\x00", "rating": float("inf")}]]
+    path = write("p.parquet", {"user_id": ["a", "b"], "interactions": histories})
+    with spill(Inputs(profiles=(path,)), tmp_path / "s", num_buckets=1) as spilled:
+        found = {
+            (f.column, f.effect, f.first_row)
+            for f in spilled.report.findings
+            if f.table == "interactions"
+        }
+    assert found == {("text", Effect.CHANGED, 1), ("rating", Effect.MISSING, 1)}
+    assert spilled.report.lines()[0] == "read 2 profiles, 4 interactions"
