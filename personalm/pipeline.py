@@ -170,7 +170,7 @@ def open_run(
     """
     progress = progress or SilentProgress()
     assembly = Assembly(settings)
-    store = Store.open(settings.output, buckets=num_buckets_of(settings))
+    store = Store.open(settings.output, buckets=num_buckets_of(settings), keep=settings.store.keep)
     with store.lock():
         journal = store.start_run(assembly.fingerprint)
         progress.begin_reading()
