@@ -442,6 +442,9 @@ def _run(door: App, arguments: list[str]) -> int:
         stopped = error if isinstance(error, Stopped) else Stopped()
         print("\npersonalm: stopped; the same command goes on from here", file=sys.stderr)
         return stopped.exit_code
+    except MemoryError:
+        print("personalm: out of memory; the same command goes on from here", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:
         # The reader of our output has gone (`personalm ... | head`); there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

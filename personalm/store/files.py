@@ -61,6 +61,13 @@ class LocalFiles:
             try:
                 self.call(_write, temporary, data)
                 self._commit(temporary, path)
+            except FileNotFoundError:
+                if not path.parent.is_dir():
+                    raise
+                raise StoreError(
+                    f"{path} cannot be written: another run has tidied {path.parent} meanwhile",
+                    remedy="Run again when the other one has ended.",
+                ) from None
             finally:
                 with suppress(OSError):
                     self.call(os.unlink, temporary)
@@ -132,7 +139,7 @@ class LocalFiles:
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file. Raises FileNotFoundError where there is none."""
         with _in_words(path, FileNotFoundError, verb="read"):
-            return _read(path)
+            return self.call(_read, path)
 
     def target_of(self, path: Path) -> str | None:
         """Return what a symbolic link points to, `None` where there is no such link."""
@@ -142,7 +149,7 @@ class LocalFiles:
         """Return the names in a folder, sorted; none where there is no such folder."""
         with _in_words(folder, verb="read"):
             try:
-                return tuple(sorted(entry.name for entry in folder.iterdir()))
+                return tuple(sorted(self.call(os.listdir, folder)))
             except FileNotFoundError:
                 return ()
 

@@ -131,9 +131,7 @@ class Store:
 
         Whatever an earlier run left undone after its commit is done first.
         """
-        self._require_lock()
-        self._show()
-        tidy(self._files, self._layout, self._records, keep=self._keep)
+        self._settle()
         journal = self._resume(fingerprint)
         if journal is None:
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -187,7 +185,7 @@ class Store:
         Raises StoreError where it is not kept, and StoreDamagedError where a file of it is not as
         recorded; then nothing changes.
         """
-        self._require_lock()
+        self._settle()
         base, next_number = self._records.head()
         try:
             wanted = self._records.read(number)
@@ -219,9 +217,7 @@ class Store:
 
         Returns the number of data files that went. The journal of an unfinished run stays.
         """
-        self._require_lock()
-        self._show()
-        return tidy(self._files, self._layout, self._records, keep=keep)
+        return self._settle(keep)
 
     def record_run(self, summary: Mapping[str, object]) -> None:
         """Keep the summary of the last run: `run_id`, `snapshot`, `counts` and what else there is.
@@ -295,6 +291,12 @@ class Store:
         if resumed:
             _log.info("run %s goes on: %d units", resumed.run_id, len(resumed.unit_ids))
         return resumed
+
+    def _settle(self, keep: int | None = None) -> int:
+        """Do what an earlier command left undone; return the number of data files that went."""
+        self._require_lock()
+        self._show()
+        return tidy(self._files, self._layout, self._records, keep=keep or self._keep)
 
     def _show(self) -> None:
         """Let `latest` lead to the newest snapshot."""
