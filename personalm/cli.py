@@ -251,6 +251,9 @@ def status(output: Path, *, json: Annotated[bool, Parameter(negative=())] = Fals
     if last:
         counts = ", ".join(f"{name} {value}" for name, value in last.items())
         print(visible_line(f"last run: {counts}"))
+    if len(state["kept"]) > 1:
+        numbers = ", ".join(str(kept["number"]) for kept in state["kept"])
+        print(f"kept snapshots, for `personalm rollback`: {numbers}")
     if unfinished:
         run_id = visible_line(unfinished["run_id"])
         print(
@@ -271,11 +274,15 @@ def verify(output: Path) -> int:
     output
         Folder of the results.
     """
+    from personalm.store.verify import find_leftovers
     from personalm.store.verify import verify as find_problems
 
     problems = find_problems(output)
     for problem in problems:
         print(visible_line(problem))
+    leftovers = find_leftovers(output)
+    if leftovers:
+        print(f"{len(leftovers)} files that no snapshot needs; the next run removes them")
     print(f"{len(problems)} problems" if problems else "clean")
     return FAILED if problems else 0
 
@@ -327,6 +334,65 @@ def forget(
         if erasure.snapshot:
             print(f"snapshot {erasure.snapshot} published without them")
     print(_say_who_is_left(ids, config))
+    return 0
+
+
+@app.command
+def rollback(output: Path, number: int) -> int:
+    """Let readers see an older snapshot again, as a new one; nothing is removed.
+
+    The next run writes again what its inputs ask for and the older snapshot does not have, and
+    withdraws whoever has opted out. `personalm status OUT` lists the snapshots that are kept.
+
+    Example: `personalm rollback OUT 12`
+
+    Parameters
+    ----------
+    output
+        Folder of the results.
+    number
+        Number of a kept snapshot.
+    """
+    from personalm.store.store import Store
+
+    store = Store.require(output)
+    with store.lock():
+        snapshot = store.rollback(number)
+    rows = snapshot.num_rows
+    print(
+        f"snapshot {snapshot.number} published ({snapshot.action}): "
+        f"{rows['results']} results, {rows['rejections']} rejections"
+    )
+    return 0
+
+
+@app.command
+def vacuum(output: Path, *, keep: int = 1) -> int:
+    """Remove older snapshots and leftovers of killed runs, to make room.
+
+    Readers of a removed snapshot lose its files. What an unfinished run has written so far stays,
+    for the run that goes on from there.
+
+    Examples:
+    - `personalm vacuum OUT` (keeps the newest snapshot alone)
+    - `personalm vacuum OUT --keep 3`
+
+    Parameters
+    ----------
+    output
+        Folder of the results.
+    keep
+        Number of snapshots to keep, the newest included.
+    """
+    from personalm.errors import SettingsError
+    from personalm.store.store import Store
+
+    if keep < 1:
+        raise SettingsError(f"--keep {keep}: at least the newest snapshot stays")
+    store = Store.require(output)
+    with store.lock():
+        num_removed = store.vacuum(keep=keep)
+    print(f"{num_removed} files removed; {len(store.snapshots)} snapshots kept")
     return 0
 
 
@@ -442,9 +508,6 @@ def _run(door: App, arguments: list[str]) -> int:
         code = door(arguments, exit_on_error=False, print_error=True)
     except CycloptsError:
         return USAGE
-    except PersonalmError as error:
-        print(visible(f"personalm: {error}"), file=sys.stderr)
-        return FAILED
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, Stopped) else Stopped()
         print("\npersonalm: stopped; the same command goes on from here", file=sys.stderr)
@@ -454,9 +517,17 @@ def _run(door: App, arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:  # noqa: BLE001 - a traceback could show what a user wrote
-        print(f"personalm: {fault_of(error)}", file=sys.stderr)
+        print(f"personalm: {_explain(error)}", file=sys.stderr)
         return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, PersonalmError):
+        return visible(str(error))
+    if isinstance(error, MemoryError):
+        return "out of memory; the same command goes on from here"
+    return fault_of(error)
 
 
 def _read_users(named: Sequence[str]) -> tuple[str, ...]:

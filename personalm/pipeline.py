@@ -203,7 +203,9 @@ def open_run(
     progress = progress or SilentProgress()
     with faults_in_words(), ExitStack() as stack:
         assembly = Assembly(settings)
-        store = Store.open(settings.output, buckets=num_buckets_of(settings))
+        store = Store.open(
+            settings.output, buckets=num_buckets_of(settings), keep=settings.store.keep
+        )
         stack.enter_context(store.lock())
         journal = store.start_run(assembly.fingerprint)
         inputs = read_inputs(

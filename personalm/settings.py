@@ -142,10 +142,12 @@ class Selection(_Section):
 
 
 class Store(_Section):
-    """How the output folder is laid out; fixed when it is first written."""
+    """How the output folder is kept."""
 
     buckets: int | None = Field(default=None, ge=1, le=4096)
     """One is read and written at a time; None: as many as the inputs ask for, 16 at the least."""
+    keep: int = Field(default=10, ge=1)
+    """Snapshots that stay readable, the newest included; older ones go at the next commit."""
 
 
 class Settings(BaseSettings):

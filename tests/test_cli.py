@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
-    "run preview generate status verify forget export report demo models".split()  # noqa: SIM905 - a list
+    "run preview generate status verify rollback vacuum forget export report demo models".split()  # noqa: SIM905 - a list
 )
 FAKES = {
     "PERSONALM_SELECTION__EMBEDDER": "scripted",

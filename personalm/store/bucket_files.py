@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from personalm.store.files import LocalFiles
     from personalm.store.layout import Layout
+    from personalm.store.objects import Objects
 
 
 class BucketFiles:
     """Writes and reads the bucket files of one output folder."""
 
-    def __init__(self, files: LocalFiles, layout: Layout) -> None:
+    def __init__(self, files: Objects, layout: Layout) -> None:
         self._files = files
         self._layout = layout
 

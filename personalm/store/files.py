@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from personalm.errors import StoreError, StoreLockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,15 +41,18 @@ _NO_LINKS = frozenset(
 class LocalFiles:
     """Creates, replaces, reads and removes files.
 
-    Methods raise StoreError naming the path, and the free space where a disk is full.
+    Methods raise StoreError naming the path, and the free space where a disk is full. It is a
+    `personalm.store.objects.Objects`; links and folder syncs are its own, for views.
     """
+
+    _has_links = True
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do one step on the disk; a subclass can record it, fail, or die here."""
         return function(*args, **kwargs)
 
-    def create(self, path: Path, data: bytes) -> None:
-        """Write a new file that is whole from the moment its name exists.
+    def create(self, path: Path, data: bytes | Iterable[bytes]) -> None:
+        """Write a new file, in pieces where it is large, that is whole once its name exists.
 
         Raises FileExistsError, and leaves the file as it is, where the name is taken.
         """
@@ -55,12 +61,19 @@ class LocalFiles:
             try:
                 self.call(_write, temporary, data)
                 self._commit(temporary, path)
+            except FileNotFoundError:
+                if not path.parent.is_dir():
+                    raise
+                raise StoreError(
+                    f"{path} cannot be written: another run has tidied {path.parent} meanwhile",
+                    remedy="Run again when the other one has ended.",
+                ) from None
             finally:
                 with suppress(OSError):
                     self.call(os.unlink, temporary)
             self.call(_sync, path.parent)
 
-    def replace(self, path: Path, data: bytes) -> None:
+    def replace(self, path: Path, data: bytes | Iterable[bytes]) -> None:
         """Write a file in place of the one of that name; readers see the old or the new one."""
         with _in_words(path):
             temporary = _beside(path)
@@ -90,11 +103,7 @@ class LocalFiles:
         Raises FileExistsError where the name is taken.
         """
         with _in_words(path, FileExistsError):
-            try:
-                self.call(os.link, source, path)
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
+            if not self._link(source, path):
                 self.call(os.symlink, os.path.relpath(source, path.parent), path)
 
     def sync(self, folder: Path) -> None:
@@ -130,7 +139,7 @@ class LocalFiles:
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file. Raises FileNotFoundError where there is none."""
         with _in_words(path, FileNotFoundError, verb="read"):
-            return _read(path)
+            return self.call(_read, path)
 
     def target_of(self, path: Path) -> str | None:
         """Return what a symbolic link points to, `None` where there is no such link."""
@@ -140,7 +149,7 @@ class LocalFiles:
         """Return the names in a folder, sorted; none where there is no such folder."""
         with _in_words(folder, verb="read"):
             try:
-                return tuple(sorted(entry.name for entry in folder.iterdir()))
+                return tuple(sorted(self.call(os.listdir, folder)))
             except FileNotFoundError:
                 return ()
 
@@ -152,28 +161,54 @@ class LocalFiles:
         """
         with _in_words(path):
             # A link would lead to a file that is none of ours, and be written to.
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            lock = self.call(os.open, path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             _take(lock, path)
             with _in_words(path):
                 os.ftruncate(lock, 0)
-                os.pwrite(lock, note.encode(), 0)
+                self.call(os.pwrite, lock, note.encode(), 0)
+            self._probe(path.parent)
             yield
         finally:
             # Said aloud, because a child that was forked meanwhile holds the file open too.
             fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
-    def _commit(self, temporary: Path, path: Path) -> None:
+    def _probe(self, folder: Path) -> None:
+        """Find out whether hard links can be made in a folder."""
+        source, target = _beside(folder / "_"), _beside(folder / "_")
+        with _in_words(source):
+            try:
+                self.call(_claim, source)
+                self._has_links = self._link(source, target)
+            finally:
+                for path in (source, target):
+                    with suppress(OSError):
+                        self.call(os.unlink, path)
+        if not self._has_links:
+            _log.warning("%s: no hard links here; only the lock keeps two runs apart", folder)
+
+    def _link(self, source: Path, target: Path) -> bool:
+        """Give a file a second name; say no where the file system cannot."""
+        if not self._has_links:
+            return False
         try:
-            self.call(os.link, temporary, path)
+            self.call(os.link, source, target)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            # An empty file claims the name, which refuses a second writer; renaming onto our own
-            # claim fills it at once. A claim that a crash leaves empty counts as no file.
-            self.call(_claim, path)
-            self.call(os.replace, temporary, path)
+            return False
+        return True
+
+    def _commit(self, temporary: Path, path: Path) -> None:
+        if self._link(temporary, path):
+            return
+        # An empty file claims the name, which refuses a second writer; renaming onto our own
+        # claim fills it at once. A claim that a crash leaves empty counts as no file.
+        claimed = self.call(_claim, path)
+        if _inode(path) != claimed:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        self.call(os.replace, temporary, path)
 
 
 def _take(lock: int, path: Path) -> None:
@@ -195,9 +230,9 @@ def _beside(path: Path) -> Path:
     return path.with_name(TEMPORARY + secrets.token_hex(8))
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes | Iterable[bytes]) -> None:
     with path.open("xb") as file:
-        file.write(data)
+        file.writelines((data,) if isinstance(data, bytes) else data)
         file.flush()
         os.fsync(file.fileno())
 
@@ -216,8 +251,21 @@ def _read(path: Path) -> bytes:
         return file.read()
 
 
-def _claim(path: Path) -> None:
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o666))
+def _claim(path: Path) -> tuple[int, int]:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        state = os.fstat(handle)
+    finally:
+        os.close(handle)
+    return state.st_dev, state.st_ino
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def _sync(folder: Path) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from personalm.records import Outcome
+    from personalm.store.objects import Objects
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +40,14 @@ _SPILL = "spill"
 class Journal:
     """The units of one run; see `Store.start_run` and `Journal.attach`."""
 
-    def __init__(self, folder: Path, *, run_id: str, fingerprint: str, files: LocalFiles) -> None:
+    def __init__(self, folder: Path, *, run_id: str, fingerprint: str, files: Objects) -> None:
         self.folder = folder
         self.run_id = run_id
         self.fingerprint = fingerprint
         self._files = files
 
     @classmethod
-    def begin(cls, folder: Path, *, fingerprint: str, files: LocalFiles) -> Journal:
+    def begin(cls, folder: Path, *, fingerprint: str, files: Objects) -> Journal:
         """Make the folder of a new run; its name is the run's id."""
         files.make_folder(folder, private=True)
         files.make_folder(inside(folder, _UNITS), private=True)
@@ -56,7 +57,7 @@ class Journal:
         return cls(folder, run_id=folder.name, fingerprint=fingerprint, files=files)
 
     @classmethod
-    def attach(cls, folder: Path, files: LocalFiles | None = None) -> Journal:
+    def attach(cls, folder: Path, files: Objects | None = None) -> Journal:
         """Open the journal of a run that was begun, here or in another process.
 
         Raises StoreDamagedError where the folder holds no run of this version.

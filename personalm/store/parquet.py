@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,15 +12,49 @@ from personalm.errors import StoreDamagedError
 from personalm.store.schema import complete, is_written_by_any_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from _typeshed import ReadableBuffer as Buffer
 
 
 def encode(table: pa.Table) -> bytes:
     """Return a table as a Parquet file: plain types, no metadata of pandas or Arrow."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=False, write_page_checksum=True)
-    return sink.getvalue().to_pybytes()
+    return b"".join(encode_parts(table.schema, iter([table])))
+
+
+def encode_parts(schema: pa.Schema, parts: Iterator[pa.Table]) -> Iterator[bytes]:
+    """Yield the pieces of one Parquet file, while the parts of its table come in."""
+    sink = _Pieces()
+    with pq.ParquetWriter(
+        sink, schema, compression="zstd", store_schema=False, write_page_checksum=True
+    ) as writer:
+        for part in parts:
+            writer.write_table(part)
+            yield sink.take()
+    yield sink.take()
+
+
+class _Pieces(io.RawIOBase):
+    """A file that hands out what was written to it and forgets it."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Say that it can be written to."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        """Take what is written."""
+        piece = bytes(data)
+        self._written.append(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        pieces, self._written = self._written, []
+        return b"".join(pieces)
 
 
 def decode(

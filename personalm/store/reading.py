@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -21,7 +21,10 @@ from personalm.store.snapshots import Records, Snapshot
 from personalm.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+T = TypeVar("T")
 
 
 def read_table(path: str | Path, table: str = "results") -> pa.Table:
@@ -30,40 +33,51 @@ def read_table(path: str | Path, table: str = "results") -> pa.Table:
     Raises StoreError where nothing is published yet, and StoreDamagedError where a file is
     missing or differs from its record.
     """
-    if table not in TABLES:
-        raise StoreError(f"{table!r} is no table; there are {', '.join(TABLES)}")
+    empty = schema_of(table).empty_table()
+    return read_parts(path, table, lambda parts: pa.concat_tables([empty, *parts]).combine_chunks())
+
+
+def read_parts(path: str | Path, table: str, use: Callable[[Iterator[pa.Table]], T]) -> T:
+    """Give the live rows of a table to `use`, one bucket at a time; return what it returns.
+
+    All parts are of one snapshot: where so many are committed meanwhile that it is no longer kept,
+    `use` is called again with those of a newer one. Raises as `read_table` does.
+    """
+    schema_of(table)
     layout, files = require_output(path)
     records = Records(files, layout)
     bucket_files = BucketFiles(files, layout)
     snapshot = _require_snapshot(records, layout)
     while True:
         try:
-            parts = [bucket_files.read(file) for file in snapshot.files_of(table)]
+            return use(bucket_files.read(file) for file in snapshot.files_of(table))
         except StoreDamagedError:
             newer = _require_snapshot(records, layout)
             if newer.number == snapshot.number:
                 raise
-            # So many snapshots were committed meanwhile that this one is no longer kept.
             snapshot = newer
-        else:
-            return pa.concat_tables([TABLES[table].empty_table(), *parts]).combine_chunks()
+
+
+def schema_of(table: str) -> pa.Schema:
+    """Return the columns of a table. Raises StoreError where there is no such table."""
+    if table not in TABLES:
+        raise StoreError(f"{table!r} is no table; there are {', '.join(TABLES)}")
+    return TABLES[table]
 
 
 def status(path: str | Path) -> dict[str, Any]:
     """Return the state of an output folder, ready for JSON.
 
-    `snapshot` has its number, time and live rows, `run` the counts of the last run, `unfinished`
-    the run that would be resumed, with its units and rows; each of them may be `None`.
+    `snapshot` has its number, time and live rows, `kept` the same of all kept snapshots, `run` the
+    counts of the last run, `unfinished` the run that would be resumed, with its units and rows;
+    each of them may be `None`.
     """
     layout, files = require_output(path)
-    snapshot = Records(files, layout).newest()
+    records = Records(files, layout)
+    snapshot = records.newest()
     return {
-        "snapshot": snapshot
-        and {
-            "number": snapshot.number,
-            **snapshot.num_rows,
-            "created_at": snapshot.created_at.isoformat(),
-        },
+        "snapshot": snapshot and _describe(snapshot),
+        "kept": [_describe(kept) for kept in records.kept()],
         "run": _last_counts(files, layout),
         "unfinished": _unfinished(files, layout, snapshot),
     }
@@ -71,12 +85,17 @@ def status(path: str | Path) -> dict[str, Any]:
 
 def require_output(path: str | Path) -> tuple[Layout, LocalFiles]:
     """Return what is needed to read an output folder. Raises StoreError where it is none."""
-    if Store.find(path) is None:
-        raise StoreError(
-            f"{path} is no output folder of personalm",
-            remedy="Name the folder that `personalm run` writes to.",
-        )
+    Store.require(path)
     return Layout.at(path), LocalFiles()
+
+
+def _describe(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "number": snapshot.number,
+        **snapshot.num_rows,
+        "created_at": snapshot.created_at.isoformat(),
+        "action": snapshot.action,
+    }
 
 
 def _require_snapshot(records: Records, layout: Layout) -> Snapshot:

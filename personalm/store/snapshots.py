@@ -2,6 +2,10 @@
 
 The record with the highest number is the table; to create the next number is to commit. Data
 files that no record names do not exist for a reader.
+
+A number can also be barred, by an empty record: whoever had meant to commit under it is refused.
+That is how files that no record names are removed for certain: first the next number is barred,
+then what lay there before is removed, which nobody can commit any more.
 """
 
 from __future__ import annotations
@@ -16,14 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 from personalm.errors import StoreDamagedError, StoreError
 from personalm.records import Counts
+from personalm.store.identity import check_versions
 from personalm.store.layout import FORMAT, PARQUET
 from personalm.store.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from personalm.store.files import LocalFiles
     from personalm.store.layout import Layout
+    from personalm.store.objects import Objects
 
 # As `Layout.snapshot` writes them: another file of digits is no record.
 _NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,17})\.json")
@@ -47,7 +52,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The live rows after a commit, and the run that made it.
+    """The live rows after a commit, the run that wrote the last of them, and what committed it.
 
     `schema` is that of the oldest of its files.
     """
@@ -59,6 +64,7 @@ class Snapshot:
     fingerprint: str
     files: tuple[DataFile, ...]
     counts: Counts
+    action: str = "run"
     schema: int = SCHEMA_VERSION
 
     def files_of(self, table: str, bucket: int | None = None) -> tuple[DataFile, ...]:
@@ -79,7 +85,7 @@ class Snapshot:
 class Records:
     """The commit records of one output folder; each is read once, for it never changes."""
 
-    def __init__(self, files: LocalFiles, layout: Layout) -> None:
+    def __init__(self, files: Objects, layout: Layout) -> None:
         self._files = files
         self._layout = layout
         self._known: dict[int, Snapshot] = {}
@@ -94,18 +100,27 @@ class Records:
 
         Raises StoreDamagedError where that record cannot be read.
         """
-        for number in reversed(self.numbers()):
+        return self.head()[0]
+
+    def head(self) -> tuple[Snapshot | None, int]:
+        """Return the newest snapshot, and the number that the next one may be committed under.
+
+        Whoever asks before writing a file, and commits under this number, knows that nobody has
+        removed the file meanwhile.
+        """
+        numbers = self.numbers()
+        for number in reversed(numbers):
             try:
                 snapshot = self.read(number)
             except FileNotFoundError:
-                # Ten newer ones were committed since the folder was listed.
-                return self.newest()
+                # So many newer ones were committed since the folder was listed.
+                return self.head()
             if snapshot:
-                return snapshot
-        return None
+                return snapshot, numbers[-1] + 1
+        return None, (numbers[-1] if numbers else 0) + 1
 
     def read(self, number: int) -> Snapshot | None:
-        """Return one snapshot, `None` where its number was claimed and never committed.
+        """Return one snapshot, `None` where its number is barred.
 
         Raises FileNotFoundError where there is no such record.
         """
@@ -117,25 +132,35 @@ class Records:
             self._known[number] = _from_json(data, path)
         return self._known[number]
 
-    def by_run(self) -> dict[str, Snapshot]:
-        """Return the kept snapshots by the run that made each; damaged records are passed over."""
-        snapshots: dict[str, Snapshot] = {}
+    def kept(self) -> tuple[Snapshot, ...]:
+        """Return all snapshots that can be read, oldest first; damaged records are passed over."""
+        snapshots = []
         for number in self.numbers():
             with suppress(StoreDamagedError, FileNotFoundError):
-                snapshot = self.read(number)
-                if snapshot:
-                    snapshots[snapshot.run_id] = snapshot
-        return snapshots
+                snapshots.append(self.read(number))
+        return tuple(snapshot for snapshot in snapshots if snapshot)
+
+    def by_run(self) -> dict[str, Snapshot]:
+        """Return the newest kept snapshot of each run."""
+        return {snapshot.run_id: snapshot for snapshot in self.kept()}
 
     def create(self, snapshot: Snapshot) -> None:
         """Commit a snapshot. Raises StoreError where its number is taken."""
-        path = self._layout.snapshot(snapshot.number)
+        self._take(snapshot.number, _to_json(snapshot))
+
+    def bar(self) -> None:
+        """Bar the next number: no one who is writing now can commit any more. Raises StoreError."""
+        self._take(self.head()[1], b"")
+
+    def _take(self, number: int, data: bytes) -> None:
+        path = self._layout.snapshot(number)
+        self._files.make_folder(path.parent)
         try:
-            self._files.create(path, _to_json(snapshot))
+            self._files.create(path, data)
         except FileExistsError:
             raise StoreError(
-                f"another run has published snapshot {snapshot.number} of {self._layout.root} "
-                "while this one was under way; nothing of this run is published",
+                f"another run has published or tidied {self._layout.root} while this one was "
+                f"under way: number {number} is taken; nothing of this run is published",
                 remedy="Run again: what this run has written is kept and goes on from there.",
             ) from None
 
@@ -154,6 +179,7 @@ def _to_json(snapshot: Snapshot) -> bytes:
         "run_id": snapshot.run_id,
         "created_at": snapshot.created_at.isoformat(),
         "fingerprint": snapshot.fingerprint,
+        "action": snapshot.action,
         "counts": asdict(snapshot.counts),
         "live": snapshot.num_rows,
         "files": [
@@ -174,13 +200,14 @@ def _to_json(snapshot: Snapshot) -> bytes:
 def _from_json(data: bytes, path: Path) -> Snapshot:
     try:
         record = json.loads(data)
-        _refuse_newer(record, path)
+        check_versions(record, path)
         snapshot = Snapshot(
             number=record["number"],
             parent=record["parent"],
             run_id=record["run_id"],
             created_at=datetime.fromisoformat(record["created_at"]),
             fingerprint=record["fingerprint"],
+            action=record.get("action", "run"),
             counts=Counts(**record["counts"]),
             schema=record["schema"],
             files=tuple(_data_file(file) for file in record["files"]),
@@ -213,10 +240,3 @@ def _data_file(record: dict[str, Any]) -> DataFile:
         num_bytes=record["bytes"],
         sha256=record["sha256"],
     )
-
-
-def _refuse_newer(record: dict[str, Any], path: Path) -> None:
-    if record["format"] > FORMAT or record["schema"] > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} was written by a newer personalm", remedy="Update personalm to read it."
-        )

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,13 @@ from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.records import LiveRow
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.files import LocalFiles
+from personalm.store.identity import create_identity, read_identity
 from personalm.store.journal import Journal
-from personalm.store.layout import FORMAT, Layout
+from personalm.store.layout import Layout
 from personalm.store.publication import Publication
-from personalm.store.schema import KEY, SCHEMA_VERSION, keys_of
+from personalm.store.schema import KEY, keys_of
 from personalm.store.snapshots import Records, Snapshot
-from personalm.store.tidying import tidy
+from personalm.store.tidying import RETAINED, list_data, tidy
 from personalm.store.views import is_shown, show
 
 if TYPE_CHECKING:
@@ -36,15 +37,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_BUCKETS = 4_096
-"""As many as the settings allow."""
-
 
 class Store:
     """An output folder. `num_buckets` is fixed when it is made."""
 
-    def __init__(self, layout: Layout, *, num_buckets: int, files: LocalFiles) -> None:
+    def __init__(
+        self, layout: Layout, *, num_buckets: int, files: LocalFiles, keep: int = RETAINED
+    ) -> None:
         self.num_buckets = num_buckets
+        self._keep = keep
         self._layout = layout
         self._files = files
         self._records = Records(files, layout)
@@ -52,34 +53,57 @@ class Store:
         self._is_locked = False
 
     @classmethod
-    def open(cls, path: str | Path, *, buckets: int, files: LocalFiles | None = None) -> Store:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        buckets: int,
+        keep: int = RETAINED,
+        files: LocalFiles | None = None,
+    ) -> Store:
         """Open an output folder, or make it with so many buckets.
 
-        A folder that exists keeps its number of buckets. Raises StoreError where a newer version
-        has written it.
+        A folder that exists keeps its number of buckets. `keep` is the number of snapshots that a
+        commit leaves. Raises StoreError where another version has written the folder.
         """
         files = files or LocalFiles()
         layout = Layout.at(path)
-        num_buckets = _read_identity(files, layout)
+        num_buckets = read_identity(files, layout)
         if num_buckets is None:
             files.make_folder(layout.root)
-            num_buckets = _create_identity(files, layout, buckets)
-        return cls(layout, num_buckets=num_buckets, files=files)
+            num_buckets = create_identity(files, layout, buckets)
+        return cls(layout, num_buckets=num_buckets, files=files, keep=keep)
 
     @classmethod
     def find(cls, path: str | Path, files: LocalFiles | None = None) -> Store | None:
         """Open an output folder to read it, `None` where there is none. Nothing is written."""
         files = files or LocalFiles()
         layout = Layout.at(path)
-        num_buckets = _read_identity(files, layout)
+        num_buckets = read_identity(files, layout)
         if num_buckets is None:
             return None
         return cls(layout, num_buckets=num_buckets, files=files)
+
+    @classmethod
+    def require(cls, path: str | Path, files: LocalFiles | None = None) -> Store:
+        """Open an output folder that there must be. Raises StoreError where it is none."""
+        store = cls.find(path, files)
+        if store is None:
+            raise StoreError(
+                f"{path} is no output folder of personalm",
+                remedy="Name the folder that `personalm run` writes to.",
+            )
+        return store
 
     @property
     def snapshot(self) -> Snapshot | None:
         """The newest snapshot, `None` before the first."""
         return self._records.newest()
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshots that are kept, oldest first."""
+        return self._records.kept()
 
     def live(self, bucket: int) -> dict[Key, LiveRow]:
         """Return what a planner needs to know of each live result and rejection of a bucket."""
@@ -113,9 +137,7 @@ class Store:
 
         Whatever an earlier run left undone after its commit is done first.
         """
-        self._require_lock()
-        self._show()
-        tidy(self._files, self._layout, self._records)
+        self._settle()
         journal = self._resume(fingerprint)
         if journal is None:
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -141,9 +163,9 @@ class Store:
         StoreError where another publisher was first; then nothing is published.
         """
         self._require_lock()
-        snapshot = self._records.by_run().get(journal.run_id)
+        snapshot, listed = self._records.by_run().get(journal.run_id), None
         if snapshot is None:
-            snapshot = self._commit(journal, units, withdrawn, counts)
+            snapshot, listed = self._merge(journal, units, withdrawn, counts)
         self._show()
         self.record_run(
             {
@@ -153,8 +175,55 @@ class Store:
                 "counts": asdict(counts),
             }
         )
-        tidy(self._files, self._layout, self._records, ended=journal.folder)
+        tidy(
+            self._files,
+            self._layout,
+            self._records,
+            keep=self._keep,
+            ended=journal.folder,
+            listed=listed,
+        )
         return snapshot
+
+    def rollback(self, number: int) -> Snapshot:
+        """Commit a kept snapshot again, as the newest one; those in between are kept too.
+
+        Raises StoreError where it is not kept, and StoreDamagedError where a file of it is not as
+        recorded; then nothing changes.
+        """
+        self._settle()
+        base, next_number = self._records.head()
+        try:
+            wanted = self._records.read(number)
+        except FileNotFoundError:
+            wanted = None
+        if base is None or wanted is None:
+            kept = ", ".join(str(snapshot.number) for snapshot in self.snapshots) or "none"
+            raise StoreError(
+                f"snapshot {number} of {self._layout.root} is not kept",
+                remedy=f"These are: {kept}.",
+            )
+        for file in wanted.files:
+            self._bucket_files.read(file, columns=KEY)
+        if wanted.files == base.files:
+            return base
+        snapshot = replace(
+            wanted,
+            number=next_number,
+            parent=base.number,
+            created_at=datetime.now(UTC),
+            action=f"rollback to {number}",
+        )
+        self._records.create(snapshot)
+        self._show()
+        return snapshot
+
+    def vacuum(self, *, keep: int) -> int:
+        """Remove all but the newest `keep` snapshots and what unfinished commits have left.
+
+        Returns the number of data files that went. The journal of an unfinished run stays.
+        """
+        return self._settle(keep)
 
     def record_run(self, summary: Mapping[str, object]) -> None:
         """Keep the summary of the last run: `run_id`, `snapshot`, `counts` and what else there is.
@@ -163,17 +232,20 @@ class Store:
         """
         self._files.replace(self._layout.last_run, json.dumps(dict(summary), indent=1).encode())
 
-    def _commit(
+    def _merge(
         self,
         journal: Journal,
         units: Mapping[int, Sequence[str]],
         withdrawn: Mapping[int, Collection[Key]],
         counts: Counts,
-    ) -> Snapshot | None:
-        """Write the bucket files that change, check the accounts, and create the record."""
+    ) -> tuple[Snapshot | None, frozenset[str] | None]:
+        """Write the bucket files that change, check the accounts, and create the record.
+
+        Returns the snapshot, and the data files that lay there before it.
+        """
         if not counts.is_balanced:
             raise AccountingError(f"requests and outcomes do not add up: {counts}")
-        base = self.snapshot
+        base, number = self._records.head()
         publication = Publication(
             base=base, journal=journal, bucket_files=self._bucket_files, buckets=self.num_buckets
         )
@@ -187,9 +259,9 @@ class Store:
         publication.check(counts)
         # The first snapshot is made even without a row: readers find the tables, empty.
         if base and not publication.has_changes:
-            return None
+            return None, None
         snapshot = Snapshot(
-            number=base.number + 1 if base else 1,
+            number=number,
             parent=base.number if base else None,
             run_id=journal.run_id,
             created_at=datetime.now(UTC),
@@ -197,9 +269,9 @@ class Store:
             files=publication.files,
             counts=counts,
         )
-        self._files.make_folder(self._layout.snapshots)
+        listed = list_data(self._files, self._layout)
         self._records.create(snapshot)
-        return snapshot
+        return snapshot, listed
 
     def _resume(self, fingerprint: str) -> Journal | None:
         """Return the newest unfinished run of this fingerprint; delete all other runs."""
@@ -227,6 +299,12 @@ class Store:
             _log.info("run %s goes on: %d units", resumed.run_id, len(resumed.unit_ids))
         return resumed
 
+    def _settle(self, keep: int | None = None) -> int:
+        """Do what an earlier command left undone; return the number of data files that went."""
+        self._require_lock()
+        self._show()
+        return tidy(self._files, self._layout, self._records, keep=keep or self._keep)
+
     def _show(self) -> None:
         """Let `latest` lead to the newest snapshot."""
         newest = self.snapshot
@@ -239,39 +317,3 @@ class Store:
                 f"{self._layout.root} is not locked by this run",
                 remedy="Start and publish a run within `with store.lock():`.",
             )
-
-
-def _read_identity(files: LocalFiles, layout: Layout) -> int | None:
-    """Return the number of buckets of an output folder, `None` where there is none yet."""
-    try:
-        data = files.read(layout.identity)
-    except FileNotFoundError:
-        return None
-    if not data:
-        return None
-    try:
-        identity = json.loads(data)
-        newest = max(identity["format"] - FORMAT, identity["schema"] - SCHEMA_VERSION)
-        num_buckets = int(identity["buckets"])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        raise StoreDamagedError(f"{layout.identity} is damaged") from None
-    if not 1 <= num_buckets <= MAX_BUCKETS:
-        raise StoreDamagedError(f"{layout.identity} names {num_buckets} buckets")
-    if newest > 0:
-        raise StoreError(
-            f"{layout.root} was written by a newer personalm", remedy="Update personalm to use it."
-        )
-    return num_buckets
-
-
-def _create_identity(files: LocalFiles, layout: Layout, buckets: int) -> int:
-    identity = {"format": FORMAT, "schema": SCHEMA_VERSION, "buckets": buckets}
-    data = json.dumps(identity).encode()
-    try:
-        files.create(layout.identity, data)
-    except FileExistsError:
-        found = _read_identity(files, layout)
-        if found is not None:
-            return found
-        files.replace(layout.identity, data)
-    return buckets

@@ -1,4 +1,9 @@
-"""Tidying: remove what no kept snapshot needs. Only the holder of the lock may do it."""
+"""Tidying: remove what no kept snapshot needs, and nothing that anybody could still commit.
+
+A file that no record names may be a leftover, or belong to a run that goes on elsewhere although
+it lost its lock. So such files are listed first, then a commit of our own, or a barred number,
+shuts out whoever was writing them, and only then they go.
+"""
 
 from __future__ import annotations
 
@@ -8,64 +13,90 @@ from typing import TYPE_CHECKING
 from personalm.errors import StoreError
 from personalm.store.files import TEMPORARY
 from personalm.store.schema import TABLES
-from personalm.store.views import NUM_VIEWS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from personalm.store.files import LocalFiles
     from personalm.store.layout import Layout
+    from personalm.store.objects import Objects
     from personalm.store.snapshots import Records
 
 _log = logging.getLogger(__name__)
 
 RETAINED = 10
-"""Snapshots that are kept, the newest included."""
+"""Snapshots that are kept, the newest included, where the settings say nothing else."""
 
 
-def tidy(files: LocalFiles, layout: Layout, records: Records, *, ended: Path | None = None) -> None:
-    """Remove old records and views, data files that no record names, and unfinished files.
+def tidy(
+    files: Objects,
+    layout: Layout,
+    records: Records,
+    *,
+    keep: int = RETAINED,
+    ended: Path | None = None,
+    listed: frozenset[str] | None = None,
+) -> int:
+    """Remove old snapshots, data files that no record names, and unfinished files.
 
-    `ended` is the folder of a run that is over. What cannot be removed is logged and left to the
+    `ended` is the folder of a run that is over. `listed` are data files that lay there before a
+    commit that the caller has just made; without it, a number is barred where files must go.
+    Returns the number of data files that went. What cannot be removed is logged and left to the
     next run: the commit has been made.
     """
     try:
         if ended:
             files.remove_tree(ended)
-        _remove_claims(records)
-        _remove_old(files, layout, records)
-        _remove_unnamed(files, layout, records)
-        for folder in (layout.root, layout.snapshots):
+        # First, for it makes room on a full disk without needing any.
+        for folder in (layout.root, layout.snapshots, *map(layout.table, TABLES)):
             for name in files.names(folder):
                 if name.startswith(TEMPORARY):
                     files.remove(folder / name)
+        _remove_old(files, layout, records, keep)
+        num_removed = _remove_unnamed(files, layout, records, listed)
     except (StoreError, FileNotFoundError) as error:
         _log.warning("%s: leftovers stay until the next run: %s", layout.root, error)
+        return 0
+    return num_removed
 
 
-def _remove_claims(records: Records) -> None:
-    """Remove numbers that a crash left claimed, without a snapshot."""
-    for number in records.numbers():
-        if records.read(number) is None:
-            records.remove(number)
+def list_data(files: Objects, layout: Layout) -> frozenset[str]:
+    """Return the paths of all whole data files, those that no record names included."""
+    return frozenset(
+        f"_data/{table}/{name}"
+        for table in TABLES
+        for name in files.names(layout.table(table))
+        if not name.startswith(TEMPORARY)
+    )
 
 
-def _remove_old(files: LocalFiles, layout: Layout, records: Records) -> None:
+def named_by(records: Records) -> frozenset[str]:
+    """Return the paths of the data files that the kept snapshots name."""
+    kept = [records.read(number) for number in records.numbers()]
+    return frozenset(file.path for snapshot in kept if snapshot for file in snapshot.files)
+
+
+def _remove_old(files: Objects, layout: Layout, records: Records, keep: int) -> None:
     numbers = records.numbers()
+    kept = [number for number in numbers if records.read(number) is not None][-keep:]
     # Records go before the files they name: what a record names is always there.
-    for number in numbers[:-RETAINED]:
-        records.remove(number)
-    kept = {layout.view(number).name for number in numbers[-NUM_VIEWS:]}
+    for number in numbers:
+        if kept and number < kept[0]:
+            records.remove(number)
+    views = {layout.view(number).name for number in kept}
     for name in files.names(layout.views):
-        if name not in kept:
+        if name not in views:
             files.remove_tree(layout.views / name)
 
 
-def _remove_unnamed(files: LocalFiles, layout: Layout, records: Records) -> None:
-    kept = [records.read(number) for number in records.numbers()]
-    named = {file.path for snapshot in kept if snapshot for file in snapshot.files}
-    for table in TABLES:
-        folder = layout.table(table)
-        for name in files.names(folder):
-            if f"_data/{table}/{name}" not in named:
-                files.remove(folder / name)
+def _remove_unnamed(
+    files: Objects, layout: Layout, records: Records, listed: frozenset[str] | None
+) -> int:
+    if listed is None:
+        listed = list_data(files, layout)
+        if not listed - named_by(records):
+            return 0
+        records.bar()
+    unnamed = listed - named_by(records)
+    for path in sorted(unnamed):
+        files.remove(layout.data(path))
+    return len(unnamed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from personalm.store.reading import require_output
 from personalm.store.schema import KEY, TABLES, keys_of
 from personalm.store.snapshots import Records
 from personalm.store.store import Store
+from personalm.store.tidying import list_data, named_by
 from personalm.store.views import is_shown
 
 if TYPE_CHECKING:
@@ -21,37 +21,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from personalm.records import Key
-    from personalm.store.files import LocalFiles
-    from personalm.store.layout import Layout
     from personalm.store.snapshots import Snapshot
-
-_log = logging.getLogger(__name__)
 
 
 def verify(path: str | Path) -> tuple[str, ...]:
     """Return the problems of an output folder in words; none says that all is as recorded.
 
-    All kept snapshots are checked. Leftovers of a killed run are no problem: they are logged, and
-    the next run removes them.
+    All kept snapshots are checked. Leftovers of a killed run are no problem; see
+    `find_leftovers`.
     """
     layout, files = require_output(path)
+    num_buckets = Store.require(path).num_buckets
     records = Records(files, layout)
     bucket_files = BucketFiles(files, layout)
     snapshots, problems = _read_records(records)
     damaged = dict(_check_files(bucket_files, snapshots))
-    problems += damaged.values()
+    # What has gone meanwhile was of a snapshot that is no longer kept.
+    still_named = {file.path for snapshot in records.kept() for file in snapshot.files}
+    problems += [problem for path, problem in damaged.items() if path in still_named]
     if snapshots:
         newest = snapshots[-1]
         if damaged.keys().isdisjoint(file.path for file in newest.files):
-            store = Store.find(path)
-            problems += _check_keys(bucket_files, newest, store.num_buckets if store else 1)
+            problems += _check_keys(bucket_files, newest, num_buckets)
         if not is_shown(files, layout, newest):
             problems.append(
                 f"{layout.latest} does not lead to the files of snapshot {newest.number}; "
                 "the next run puts it right"
             )
-    _note_leftovers(files, layout, snapshots)
     return tuple(problems)
+
+
+def find_leftovers(path: str | Path) -> tuple[str, ...]:
+    """Return the files that no snapshot needs, by their paths in the folder.
+
+    A killed run leaves them, or one that is under way has written them just now.
+    """
+    layout, files = require_output(path)
+    named = named_by(Records(files, layout))
+    folders = (layout.root, layout.snapshots, *map(layout.table, TABLES))
+    unfinished = [
+        str((folder / name).relative_to(layout.root))
+        for folder in folders
+        for name in files.names(folder)
+        if name.startswith(TEMPORARY)
+    ]
+    return tuple(sorted([*unfinished, *(list_data(files, layout) - named)]))
 
 
 def _read_records(records: Records) -> tuple[list[Snapshot], list[str]]:
@@ -81,24 +95,19 @@ def _check_files(bucket_files: BucketFiles, snapshots: list[Snapshot]) -> Iterat
 
 def _check_keys(bucket_files: BucketFiles, snapshot: Snapshot, num_buckets: int) -> Iterator[str]:
     """Yield what is wrong with the keys, bucket by bucket: a key has its place in one of them."""
+
+    def keys_in(*tables: str) -> list[Key]:
+        files = [file for table in tables for file in snapshot.files_of(table, bucket)]
+        return [key for file in files for key in keys_of(bucket_files.read(file, columns=KEY))]
+
     for bucket in sorted({file.bucket for file in snapshot.files}):
-        keys: list[Key] = []
-        for table in ("results", "rejections"):
-            for file in snapshot.files_of(table, bucket):
-                keys += keys_of(bucket_files.read(file, columns=KEY))
+        keys = keys_in("results", "rejections")
         twice = len(keys) - len(set(keys))
         if twice:
             yield f"bucket {bucket}: {twice} keys are live twice"
         strangers = sum(bucket_of(key.user_id, num_buckets) != bucket for key in keys)
         if strangers:
             yield f"bucket {bucket}: {strangers} rows belong to other buckets"
-
-
-def _note_leftovers(files: LocalFiles, layout: Layout, snapshots: list[Snapshot]) -> None:
-    named = {file.path for snapshot in snapshots for file in snapshot.files}
-    found = [f"_data/{table}/{n}" for table in TABLES for n in files.names(layout.table(table))]
-    folders = (layout.root, layout.snapshots)
-    found += [name for f in folders for name in files.names(f) if name.startswith(TEMPORARY)]
-    leftovers = [path for path in found if path not in named]
-    if leftovers:
-        _log.info("%s: %d leftovers; the next run removes them", layout.root, len(leftovers))
+        orphans = len(set(keys_in("candidates")) - set(keys))
+        if orphans:
+            yield f"bucket {bucket}: {orphans} keys have candidates and no live row"

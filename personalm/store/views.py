@@ -1,8 +1,10 @@
 """Views: the newest snapshots as folders of plain Parquet files, for readers that are not ours.
 
-`latest` is a link to the view of the newest snapshot. It is swapped at once, and the view before
-it stays for one more snapshot, so that a reader that resolved `latest` before the swap finds all
-its files. Files of a view are second names of the snapshot's bucket files.
+`latest` is a link to the view of the newest snapshot, and swapped at once. A view stays as long as
+its snapshot is kept, so that a reader that resolved `latest` finds all its files for that long.
+One that goes through `latest` for each file anew may miss a file where a swap comes in between; it
+never sees files of two snapshots that differ, for no two files ever have the same name. Files of a
+view are second names of the snapshot's bucket files.
 """
 
 from __future__ import annotations
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from personalm.store.files import LocalFiles
     from personalm.store.layout import Layout
     from personalm.store.snapshots import Snapshot
-
-NUM_VIEWS = 2
-"""Views that are kept, the newest included."""
 
 _EMPTY = f"empty{PARQUET}"
 """File of a table without rows: it carries the columns."""

@@ -46,7 +46,12 @@ def test_files_are_durable_before_they_have_a_name_and_names_before_the_commit(
     run(output, wanted("ada", "bo", "cy", version="v2"))
 
     commit = steps.index(("link", output / "_snapshots" / "00000002.json"))
-    links = [n for n, (name, _) in enumerate(steps[: commit + 1]) if name == "link"]
+    links = [
+        n
+        for n, (name, path) in enumerate(steps[: commit + 1])
+        # A link to a name of its own is the probe for hard links.
+        if name == "link" and not path.name.startswith(".tmp-")
+    ]
     assert len(links) >= 8
     for link in links:
         path = steps[link][1]

@@ -28,7 +28,7 @@ from tests.store.faults import (
 from tests.store.world import BUCKETS, read_latest, read_view, run, table_of, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 OLD = wanted("ada", "bo", "cy")
@@ -125,10 +125,10 @@ def test_two_failures_in_a_row_are_no_worse_than_one(output: Path) -> None:
 def test_a_full_disk_is_named_with_its_free_space(output: Path) -> None:
     """The message says which path had no room and how much is left."""
     run(output, OLD)
-    with pytest.raises(StoreError, match=r"no room for .*/_runs/.* MB are free"):
+    with pytest.raises(StoreError, match=r"no room for .*/_.*: .* MB are free"):
         change(output, FaultyFiles(1, no_room))
     with pytest.raises(StoreError, match=r"_runs.* cannot be written: Input/output error"):
-        change(output, FaultyFiles(1, bad_disk))
+        change(output, FaultyFiles(9, bad_disk))
 
 
 def test_a_failed_cleanup_does_not_undo_a_commit(output: Path) -> None:
@@ -177,8 +177,9 @@ def test_a_disk_that_loses_bytes_is_caught_before_the_commit(output: Path) -> No
     """What was written is read back; a file that differs is never named in a record."""
 
     class Forgetful(LocalFiles):
-        def create(self, path: Path, data: bytes) -> None:
+        def create(self, path: Path, data: bytes | Iterable[bytes]) -> None:
             is_data = path.parent.name == "results"
+            assert isinstance(data, bytes)
             super().create(path, data[:-8] if is_data else data)
 
     run(output, OLD)

@@ -139,22 +139,22 @@ def test_a_damaged_record_is_not_passed_over(output: Path) -> None:
             read_table(output)
 
 
-def test_a_number_that_was_only_claimed_is_no_snapshot(output: Path) -> None:
-    """Where there are no hard links a crash can leave an empty record; it is passed over."""
+def test_a_number_that_is_barred_is_no_snapshot(output: Path) -> None:
+    """An empty record, by tidying or by a crash without hard links, is passed over for good."""
     run(output, wanted("ada"))
     (output / "_snapshots" / "00000002.json").touch()
 
     assert status(output)["snapshot"]["number"] == 1
     snapshot = run(output, wanted("ada", version="v2"))
     assert snapshot is not None
-    assert snapshot.number == 2
+    assert (snapshot.number, snapshot.parent) == (3, 1)
     assert read_latest(output) == table_of(wanted("ada", version="v2"))
 
 
 def test_status_tells_of_snapshot_run_and_unfinished_run(output: Path) -> None:
     """Ready for JSON, with nothing where there is nothing."""
     store = Store.open(output, buckets=BUCKETS)
-    assert status(output) == {"snapshot": None, "run": None, "unfinished": None}
+    assert status(output) == {"snapshot": None, "kept": [], "run": None, "unfinished": None}
     run(output, wanted(*USERS))
     with store.lock():
         journal = store.start_run("m2")

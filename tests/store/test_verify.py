@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm.store.parquet import encode
-from personalm.store.verify import verify
+from personalm.store.verify import find_leftovers, verify
 from tests.store.world import run, wanted
 
 if TYPE_CHECKING:
@@ -145,14 +144,20 @@ def test_a_damaged_record_is_found(published: Path) -> None:
         record.write_bytes(right)
 
 
-def test_leftovers_are_no_problem(published: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """They are noted, and gone after the next run."""
-    (published / ".tmp-00").touch()
-    (published / "_data" / "results" / "0000-00.parquet").touch()
-    with caplog.at_level(logging.INFO):
-        assert verify(published) == ()
+def test_candidates_of_no_live_row_are_found(published: Path) -> None:
+    """Even where every checksum is right."""
+    rewrite(published, lambda table: table.slice(0, table.num_rows - 1))
 
-    assert "2 leftovers" in caplog.text
+    assert any("1 keys have candidates and no live row" in p for p in verify(published))
+
+
+def test_leftovers_are_no_problem(published: Path) -> None:
+    """They are listed, and gone after the next run."""
+    leftovers = (".tmp-00", "_data/results/0000-00.parquet", "_data/results/.tmp-01")
+    for name in leftovers:
+        (published / name).touch()
+
+    assert verify(published) == ()
+    assert find_leftovers(published) == tuple(sorted(leftovers))
     run(published, {})
-    assert not (published / ".tmp-00").exists()
-    assert not (published / "_data" / "results" / "0000-00.parquet").exists()
+    assert find_leftovers(published) == ()

@@ -26,7 +26,7 @@ from personalm.records import (
 )
 from personalm.store.reading import read_table
 from personalm.store.store import Store
-from personalm.store.views import NUM_VIEWS
+from personalm.store.tidying import RETAINED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -215,7 +215,7 @@ def read_view(output: Path) -> View:
 def read_latest(output: Path) -> View:
     """Return what a reader of plain Parquet sees that goes through `latest`."""
     latest = (output / "latest").resolve()
-    assert len(list(latest.parent.iterdir())) <= NUM_VIEWS + 1
+    assert len(list(latest.parent.iterdir())) <= RETAINED + 1
     tables = {
         name: [
             row

@@ -1,0 +1,87 @@
+"""Run the n-th failure loop and the trials: `python -m tests.faults [--plant NAME]`.
+
+The last line tells the number of faulted runs and of violations; the exit code is 1 where there
+is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.faults.loop import Loop, Tally
+from tests.faults.operations import WorldError, known_operations
+from tests.faults.plants import PLANTS, planted
+from tests.faults.trials import try_all
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the folders in it get names of their own
+
+_SHOWN = 20
+"""Violations that are printed in words."""
+
+
+def main() -> int:
+    """Run all, in as many processes as asked for; print the tally."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plant", choices=PLANTS, help="take this guard out first")
+    parser.add_argument("--every", type=int, help="fail at every n-th call only")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    # A guard that is gone shows soon: the whole loop is for the guards that are there.
+    every = options.every or (9 if options.plant else 1)
+    print(f"seed {options.seed}, every {every}, plant {options.plant or 'none'}", flush=True)
+    with planted(options.plant):
+        tally = run_all(every=every, seed=options.seed, jobs=options.jobs)
+    for violation in tally.violations[:_SHOWN]:
+        print(violation[:400])
+    print(f"faults: {tally.num_runs} runs, {len(tally.violations)} violations")
+    return 1 if tally.violations else 0
+
+
+def run_all(*, every: int, seed: int, jobs: int) -> Tally:
+    """Run the loop of every operation, and the trials."""
+    names = [None, *(operation.name for operation in known_operations())]
+    whole = Tally()
+    # Workers are forked, so that what is planted here is planted there.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as workers:
+        parts = {workers.submit(run_part, name, every, seed): name for name in names}
+        for part in as_completed(parts):
+            tally = part.result()
+            print(
+                f"{parts[part] or 'trials'}: {tally.num_runs} runs, "
+                f"{len(tally.violations)} violations",
+                flush=True,
+            )
+            whole.num_runs += tally.num_runs
+            whole.violations += tally.violations
+    return whole
+
+
+def run_part(name: str | None, every: int, seed: int) -> Tally:
+    """Run the loop of one operation, or the trials where there is no name."""
+    tally = Tally()
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with TemporaryDirectory(prefix="faults-", dir=memory) as folder:
+        place = Path(folder)
+        if name is None:
+            for trial, violation in try_all(place):
+                tally.num_runs += violation is None
+                tally.violations += [f"{trial}: {violation}"] if violation else []
+            return tally
+        operation = next(o for o in known_operations() if o.name == name)
+        try:
+            Loop(operation, place, tally, seed=seed).run(every=every)
+        except WorldError as error:
+            # With a guard taken out, even the world before the operation can be wrong.
+            tally.violations.append(f"{name}: {error}")
+    return tally
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The real command in a forked child, with a fault at one of its file calls.
+
+The parent never loads torch, and never starts a thread: the child is a process as any other.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import signal
+import struct
+import sys
+import traceback
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+# What the command needs is loaded once, here, and not again in every child.
+from personalm import cli, pipeline
+from personalm.store import reading, tidying, verify
+from personalm.store.files import LocalFiles
+from tests.faults.modes import applies, needs_room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.faults.modes import Mode
+
+_LOADED = (pipeline, reading, tidying, verify)
+
+SERVED = frozenset({0, cli.REJECTED_SOME})
+"""Exit codes of a command that did what it was asked to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A mode of failure at the n-th call, counted from 1."""
+
+    step: int
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a child ended, and whether its fault was met."""
+
+    code: int
+    output: str
+    errors: str
+    num_calls: int
+    has_fired: bool
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the command did what it was asked to."""
+        return self.code in SERVED
+
+
+def run_command(
+    arguments: Sequence[str],
+    fault: Fault | None = None,
+    before: Callable[[], None] | None = None,
+) -> Ending:
+    """Run a command line in a child and wait for its end; `before` is called in the child."""
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        counter = mmap.mmap(-1, 16)
+        child = start(lambda: _serve(arguments, fault, before, (output, errors), counter))
+        code = wait(child)
+        num_calls, fired = struct.unpack("qq", counter[:])
+        return Ending(
+            code=code,
+            output=_text_of(output),
+            errors=_text_of(errors),
+            num_calls=num_calls,
+            has_fired=bool(fired),
+        )
+
+
+def start(work: Callable[[], int]) -> int:
+    """Do work in a forked process; return its id."""
+    if "torch" in sys.modules:
+        raise RuntimeError("a process with torch in it must not be forked")
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            code = work()
+        finally:
+            os._exit(code)
+    return child
+
+
+def wait(child: int) -> int:
+    """Wait for a forked process; return its exit code, the negative signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _serve(
+    arguments: Sequence[str],
+    fault: Fault | None,
+    before: Callable[[], None] | None,
+    streams: tuple[IO[bytes], IO[bytes]],
+    counter: mmap.mmap,
+) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, cli._stop)
+    sys.stdout, sys.stderr = (io.TextIOWrapper(s, write_through=True) for s in streams)
+    _count(fault, counter)
+    if before:
+        before()
+    try:
+        return cli._run(cli.app, list(arguments))
+    except BaseException:  # noqa: BLE001 - as the interpreter does it: a traceback, and exit code 1
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _text_of(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="replace")
+
+
+def _count(fault: Fault | None, counter: mmap.mmap) -> None:
+    """Count the calls of local files where the parent can see it, and let one of them fail."""
+    call: Callable[..., Any] = LocalFiles.call
+    state = [0, 0]
+
+    def counting(self: LocalFiles, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        state[0] += 1
+        is_hit = (
+            fault is not None and state[0] == fault.step and applies(fault.mode, function, args)
+        )
+        if is_hit:
+            state[1] = 1
+        counter[:] = struct.pack("qq", *state)
+
+        def step() -> Any:
+            return call(self, function, *args, **kwargs)
+
+        if fault and (is_hit or (state[1] and fault.mode.lasts and needs_room(function))):
+            return fault.mode.strike(self, function, args, step)
+        return step()
+
+    LocalFiles.call = counting  # type: ignore[method-assign]  # in this child alone

@@ -1,0 +1,87 @@
+"""Planted faults: each takes one guard out of the store, in this process and its children.
+
+A loop that finds nothing with a guard taken out proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from personalm.records import Counts
+from personalm.store import journal, merging
+from personalm.store.bucket_files import BucketFiles
+from personalm.store.files import LocalFiles, _write
+from personalm.store.parquet import decode
+from personalm.store.publication import Publication
+from personalm.store.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from personalm.store.snapshots import DataFile
+
+
+def _create_in_place(files: LocalFiles, path: Path, data: bytes) -> None:
+    """Write under the final name from the start, as most programs do."""
+    if path.exists():
+        raise FileExistsError(path)
+    files.call(_write, path, data)
+
+
+def _rename(files: LocalFiles, temporary: Path, path: Path) -> None:
+    """Rename to the final name, whether it is taken or not."""
+    files.call(os.replace, temporary, path)
+
+
+def _read_unchecked(
+    files: BucketFiles, file: DataFile, columns: Sequence[str] | None = None
+) -> pa.Table:
+    path = files._layout.data(file.path)
+    return decode(files._files.read(path), path, schema=TABLES[file.table], columns=columns)
+
+
+def _keep_all(table: pa.Table, *_: object) -> pa.Table:
+    return table
+
+
+def _pass(*_: object) -> None:
+    """Check nothing."""
+
+
+PLANTS: dict[str, Callable[[], Sequence[AbstractContextManager[Any]]]] = {
+    "no-link": lambda: [patch.object(LocalFiles, "create", _create_in_place)],
+    "replace": lambda: [patch.object(LocalFiles, "_commit", _rename)],
+    "no-fsync": lambda: [patch.object(os, "fsync", _pass)],
+    "no-lock": lambda: [patch.object(LocalFiles, "lock", lambda *_: nullcontext())],
+    "no-count-check": lambda: [
+        patch.object(journal, "_check", _pass),
+        patch.object(Publication, "check", _pass),
+        patch.object(Counts, "is_balanced", property(lambda _: True)),
+    ],
+    "no-checksum": lambda: [patch.object(BucketFiles, "read", _read_unchecked)],
+    "two-rows": lambda: [
+        patch.object(merging, "_without", _keep_all),
+        patch.object(merging, "_check_once", _pass),
+    ],
+}
+"""Planted faults by name."""
+
+
+@contextmanager
+def planted(name: str | None) -> Iterator[None]:
+    """Take a guard out for as long as the context lasts."""
+    patches = PLANTS[name]() if name else []
+    for each in patches:
+        each.__enter__()
+    try:
+        yield
+    finally:
+        for each in reversed(patches):
+            each.__exit__(None, None, None)
