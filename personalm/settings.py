@@ -35,6 +35,7 @@ TABLES = ("profiles", "interactions", "items", "requests")
 _FILE = "file"
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
+Markup = Literal["markdown", "html"]
 
 
 class _Section(BaseModel):
@@ -42,10 +43,21 @@ class _Section(BaseModel):
 
 
 class ColumnSource(_Section):
-    """Where a column of the contract comes from: a column of the file and, for times, its unit."""
+    """Where a column of the contract comes from: a column of the file, or one value for all rows.
 
-    column: str
+    `unit` is that of times given as numbers, `markup` what texts are written in and freed of.
+    """
+
+    column: str | None = None
+    value: str | None = None
     unit: TimeUnit | None = None
+    markup: Markup | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.column is None) == (self.value is None):
+            raise ValueError("name a column or a value, one of them")
+        return self
 
 
 class Inputs(_Section):
