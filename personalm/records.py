@@ -78,7 +78,11 @@ class Item(Discreet):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Turn(Discreet):
-    """One earlier message of a conversation; `own` says that the user of the request wrote it."""
+    """One message of a conversation.
+
+    `own` says that it stands on the side of the user of the request: the user wrote it, or
+    somebody else who writes interactions of the user's kind to people who write another kind.
+    """
 
     text: str
     own: bool

@@ -186,6 +186,25 @@ def test_a_text_that_is_the_subject_or_a_turn_is_not_shown_as_history() -> None:
     assert f"Own: {_TEXTS[0]}" in prompt.text
 
 
+def test_the_history_shows_nothing_of_the_conversation_that_is_answered() -> None:
+    """Its earlier turns are shown as such; its later ones may hold the very answer."""
+    answer = "The kettle is on its way to you."
+    agent = Profile(
+        user_id="a",
+        interactions=(
+            Interaction(text=answer, thread_id="t"),
+            Interaction(text="The kettle of another customer.", thread_id="other"),
+            Interaction(text="A kettle in no conversation."),
+        ),
+    )
+    request = Request(user_id="u1", kind="post", subject_id="s", subject="kettle?", thread_id="t")
+
+    prompt = _prompt(_task(voice=agent, request=request))
+
+    assert set(prompt.shown) == {"The kettle of another customer.", "A kettle in no conversation."}
+    assert answer not in prompt.text
+
+
 def test_a_long_text_of_the_history_is_cut_at_a_sentence() -> None:
     """The settings say how much of one text is shown."""
     long = "This sentence is about slugs and snails. " * 30
