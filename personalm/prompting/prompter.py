@@ -5,6 +5,7 @@ A task is prompted alone: its prompt depends on no other task, and an error in i
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
@@ -124,7 +125,8 @@ class Prompter:
         shown = self._renderer.variables_of(task.request.kind)
         request = task.request
         whole = request.subject or ""
-        subject = cut_text(whole, room * _CHARS_A_TOKEN) if whole else ""
+        max_chars = min(room * _CHARS_A_TOKEN, self._prompting.max_subject_chars or sys.maxsize)
+        subject = cut_text(whole, max_chars) if whole else ""
         description = (request.item.description or "") if request.item else ""
         thread = _earlier_turns(task.thread, whole)
         known = {whole, *(turn.text for turn in task.thread)}

@@ -215,6 +215,19 @@ def test_a_long_text_of_the_history_is_cut_at_a_sentence() -> None:
     assert shown.endswith("snails.")
 
 
+def test_a_long_subject_is_cut_at_a_sentence_where_the_settings_say_so() -> None:
+    """What is left out is counted; without a limit the model's room is one."""
+    long = "This sentence is about slugs and snails. " * 30
+    limited = Prompting(num_topic_texts=1, num_style_texts=2, max_subject_chars=100)
+
+    whole = _prompt(_task(subject=long))
+    short = _prompt(_task(subject=long), _prompter(prompting=limited))
+
+    assert (whole.text.count("slugs"), whole.num_cut_tokens) == (30, 0)
+    assert short.text.endswith("snails. This sentence is about slugs and snails.\nPost:")
+    assert (short.text.count("slugs"), short.num_cut_tokens > 0) == (2, True)
+
+
 def test_history_gives_way_and_is_counted() -> None:
     """Instruction, subject and cue survive in a small model."""
     whole = len(_prompt(_task(*_TEXTS)).token_ids)
