@@ -88,6 +88,7 @@ class Prompter:
             seed=self._seed,
             draw=draw,
             batch=batch,
+            subject=draft.material.subject,
             shown=draft.material.samples + draft.material.examples,
             num_trimmed=draft.material.num_trimmed,
             num_cut_tokens=draft.material.num_cut_tokens,
