@@ -41,6 +41,7 @@ _CELLS = frozenset({"td", "th"})
 _UNREAD = frozenset({"script", "style", "template", "noscript", "svg", "cnx-pi"})
 _REFERENCE = re.compile(r"\s*[\[(]?\s*[\[(].{0,20}[\])]\s*[\])]?\s*|[\d*†‡§^↑↩]{1,4}", re.DOTALL)
 _EMPTY_BRACKETS = re.compile(r" ?(?:\( ?\)|\[ ?\])")
+_DASH = re.compile(r"\n-(?:[ ]*\n)+")  # a point may begin with a block of its own
 _SPACE = re.compile(r"[^\S\n]+")
 _BEFORE_MARK = re.compile(r" (?=[.,;:!?)\]])")
 
@@ -98,8 +99,8 @@ class _Reader(HTMLParser):
     def text(self) -> str:
         """What was collected, each block on a line of its own."""
         text = _EMPTY_BRACKETS.sub("", _SPACE.sub(" ", "".join(self._pieces)))
-        lines = (_BEFORE_MARK.sub("", line).strip() for line in text.split("\n"))
-        return "\n".join(line for line in lines if line)
+        lines = (_BEFORE_MARK.sub("", line).strip() for line in _DASH.sub("\n- ", text).split("\n"))
+        return "\n".join(line for line in lines if line not in {"", "-"})
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open an element."""
@@ -107,12 +108,12 @@ class _Reader(HTMLParser):
             self._unread.append(tag)
         elif tag == "a" and (dict(attrs).get("href") or "").startswith("#"):
             self._link = len(self._pieces)
-        self._part(tag)
+        self._part(tag, is_open=True)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Pass an element that holds nothing."""
         del attrs
-        self._part(tag)
+        self._part(tag, is_open=True)
 
     def handle_endtag(self, tag: str) -> None:
         """Close an element, and with it what was left open inside."""
@@ -122,15 +123,18 @@ class _Reader(HTMLParser):
             if _REFERENCE.fullmatch("".join(self._pieces[self._link :])):
                 del self._pieces[self._link :]
             self._link = None
-        self._part(tag)
+        self._part(tag, is_open=False)
 
     def handle_data(self, data: str) -> None:
         """Keep text that can be read; its own line breaks are mere space."""
         if not self._unread:
             self._pieces.append(data.replace("\n", " "))
 
-    def _part(self, tag: str) -> None:
-        if tag in _BLOCKS:
+    def _part(self, tag: str, *, is_open: bool) -> None:
+        if tag == "li":
+            # A dash keeps points apart where a template makes one line of them.
+            self._pieces.append("\n- " if is_open else "\n")
+        elif tag in _BLOCKS:
             self._pieces.append("\n")
         elif tag in _CELLS:
             self._pieces.append(" ")

@@ -42,8 +42,8 @@ def test_markdown_with_html_inside_reads_as_the_page_would() -> None:
     """No tag, attribute, picture, entity or reference mark is left, and no word is lost."""
     assert strip_markup(_PAGE, "markdown").split("\n") == [
         "You will be able to:",
-        "Tell a drone from a worker",
-        "Read a dance",
+        "- Tell a drone from a worker",
+        "- Read a dance",
         "The hive",
         "Bees & wasps differ, as Frisch saw.",
         "Sizes",
@@ -56,6 +56,7 @@ def test_markdown_with_html_inside_reads_as_the_page_would() -> None:
     ("page", "text"),
     [
         ("one<br>two<p>three</p>four", "one\ntwo\nthree\nfour"),
+        ("<ul><li>one<li><p>two</p><p>more</p></li><li></li></ul>", "- one\n- two\nmore"),
         ("a&nbsp;&lt;b&gt; &eacute;", "a <b> é"),
         ("bold<b>er</b> *stars* stay", "bolder *stars* stay"),
         ("5 < 6 > 4 <3 <", "5 < 6 > 4 <3 <"),
