@@ -78,7 +78,11 @@ class Item(Discreet):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Turn(Discreet):
-    """One earlier message of a conversation; `own` says that the user of the request wrote it."""
+    """One message of a conversation.
+
+    `own` says that it stands on the side of the user of the request: the user wrote it, or
+    somebody else who writes interactions of the user's kind to people who write another kind.
+    """
 
     text: str
     own: bool
@@ -158,6 +162,7 @@ class Prompt(Discreet):
 
     `draw` counts from 0; every further draw of a key has other noise. `batch` names the fixed
     batch plan: an engine may run prompts of one batch together and never mixes batches.
+    `subject` is what the prompt shows of the request's, None where that is not told.
     `shown` are the texts of the history that the prompt shows, `num_trimmed` the history texts
     and `num_cut_tokens` the tokens of the subject that had to be left out. The first
     `num_head_tokens` are those of every prompt of the kind, and can be read once for all.
@@ -171,6 +176,7 @@ class Prompt(Discreet):
     seed: int
     draw: int = 0
     batch: str = ""
+    subject: str | None = None
     shown: tuple[str, ...] = ()
     num_trimmed: int = 0
     num_cut_tokens: int = 0

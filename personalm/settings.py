@@ -35,6 +35,7 @@ TABLES = ("profiles", "interactions", "items", "requests")
 _FILE = "file"
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
+Markup = Literal["markdown", "html"]
 
 
 class _Section(BaseModel):
@@ -42,10 +43,44 @@ class _Section(BaseModel):
 
 
 class ColumnSource(_Section):
-    """Where a column of the contract comes from: a column of the file and, for times, its unit."""
+    """Where a column of the contract comes from: a column of the file, or one value for all rows.
 
-    column: str
+    `unit` is that of times given as numbers, `markup` what texts are written in and freed of.
+    """
+
+    column: str | None = None
+    value: str | None = None
     unit: TimeUnit | None = None
+    markup: Markup | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.column is None) == (self.value is None):
+            raise ValueError("name a column or a value, one of them")
+        return self
+
+
+class Replies(_Section):
+    """Requests to derive from conversations: one for the last message of each that wants a reply.
+
+    Messages of `voice_kinds`, and those that `voice_id` wrote, are the answers; the last other
+    message of a thread is the one to reply to. The voice is `voice_id`, else the author of the
+    thread's last answer. The `thread_id` is the subject id: a new message takes the place of
+    the one before it.
+    """
+
+    kind: str = "reply"
+    voice_kinds: tuple[str, ...] = ()
+    voice_id: str | None = None
+    instructions: str | None = None
+    answered: bool = False
+    """Whether messages are replied to that have an answer already."""
+
+    @model_validator(mode="after")
+    def _tell_sides(self) -> Self:
+        if not self.voice_kinds and self.voice_id is None:
+            raise ValueError("voice_kinds or voice_id must say whose messages are the answers")
+        return self
 
 
 class Inputs(_Section):
@@ -56,6 +91,8 @@ class Inputs(_Section):
     items: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
     columns: dict[str, dict[str, ColumnSource]] = Field(default_factory=dict)
+    replies: Replies | None = None
+    """Replies to derive from the threads of interactions, where there is no requests table."""
     zone: str = "UTC"
     """Time zone of times that carry none."""
     language: str = "en"
@@ -73,6 +110,18 @@ class Inputs(_Section):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _replies_of_interactions(self) -> Self:
+        has_history = bool(self.interactions or self.profiles)
+        if self.replies is not None and (self.requests or not has_history):
+            raise ValueError("replies are derived from interactions, and without a requests table")
+        return self
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether the tables say what is wanted, so that nothing is derived for each user."""
+        return bool(self.requests) or self.replies is not None
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -98,6 +147,8 @@ class Prompting(_Section):
     num_style_texts: int = Field(default=4, ge=0)
     max_shown_chars: int = Field(default=400, ge=40)
     """History texts longer than this are not shown whole: they are cut at a sentence."""
+    max_subject_chars: int | None = Field(default=None, ge=40)
+    """Subjects longer than this are cut at a sentence; `None`: where the model's room ends."""
 
 
 class Generation(_Section):

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from personalm.inputs.columns import Where
 from personalm.inputs.contract import INTERACTIONS, PROFILES, REQUESTS, Contract
 from personalm.inputs.ids import canonical_id
+from personalm.inputs.replies import derive_replies
 from personalm.inputs.report import Tally
 from personalm.inputs.requests import SCHEMA as REQUEST_ROWS
 from personalm.inputs.requests import RequestRows
@@ -28,6 +29,9 @@ from personalm.inputs.tables import InputTable
 from personalm.inputs.users import UserRows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from personalm.inputs.columns import Batch
     from personalm.records import UserInputs
     from personalm.settings import Inputs
 
@@ -63,15 +67,24 @@ def _newest(interactions: pa.Table, inputs: Inputs) -> pa.Table:
 
 
 def _find_requests(inputs: Inputs, user_id: str) -> pa.Table:
-    table = InputTable.find(inputs, REQUESTS)
-    if table is None:
-        return REQUEST_ROWS.empty_table()
-    where = Where(ids={"user_id": frozenset({user_id})})
     rows = RequestRows()
-    found = [rows.complete(batch) for batch in table.batches(Tally(REQUESTS.table), where=where)]
+    found = [rows.complete(batch) for batch in _wanted(inputs, user_id)]
     requests = settle_requests(pa.Table.from_batches(found, schema=REQUEST_ROWS))
     rows.refuse_twice(requests)
     return requests
+
+
+def _wanted(inputs: Inputs, user_id: str) -> Iterator[Batch]:
+    """Yield the user's requests, of their table or derived from the user's threads."""
+    tally = Tally(REQUESTS.table)
+    table = InputTable.find(inputs, REQUESTS)
+    if table is not None:
+        yield from table.batches(tally, where=Where(ids={"user_id": frozenset({user_id})}))
+    if inputs.replies is not None:
+        threads = _named(_find(inputs, INTERACTIONS, {"user_id": {user_id}}), "thread_id")
+        turns = _find(inputs, INTERACTIONS, {"thread_id": threads})
+        batch = derive_replies(turns, inputs.replies, tally)
+        yield batch.filter(pc.equal(batch.rows.column("user_id"), user_id))
 
 
 def _find(inputs: Inputs, contract: Contract, ids: dict[str, set[str]]) -> pa.Table:
@@ -80,12 +93,14 @@ def _find(inputs: Inputs, contract: Contract, ids: dict[str, set[str]]) -> pa.Ta
         return contract.schema.empty_table()
     tally = Tally(contract.table)
     where = Where(ids={name: frozenset(values) for name, values in ids.items() if values})
+    if not where.ids:
+        return contract.schema.empty_table()
     found = [with_user(batch, tally).rows for batch in table.batches(tally, where=where)]
     return pa.Table.from_batches(found, schema=contract.schema)
 
 
-def _named(requests: pa.Table, column: str) -> set[str]:
-    return {each for each in requests[column].to_pylist() if each is not None}
+def _named(rows: pa.Table, column: str) -> set[str]:
+    return {each for each in rows[column].to_pylist() if each is not None}
 
 
 def _of(rows: pa.Table, users: set[str]) -> pa.Table:

@@ -6,7 +6,7 @@ All files of a table are matched before any is read, so that a wrong name stops 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from personalm.errors import InputError, SettingsError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from personalm.settings import ColumnSource
 
 _PANDAS_INDEX = "__index_level_"
+_TEXTS = (Form.TEXT, Form.TEXTS)
+_VALUES = (Form.TEXT, Form.ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ def match_columns(
     Raises InputError for a required column that is missing, and for one that is there twice.
     """
     present = _columns_of(file)
-    named = {c: mapping[c].column if c in mapping else c for c in contract.columns}
+    named = {c: source_of(c, mapping[c]) if c in mapping else c for c in contract.columns}
     sources = {name: column for name, column in named.items() if column in present}
     for group in contract.required:
         if not any(name in sources for name in group):
@@ -72,8 +74,12 @@ def check_mapping(
             )
         if source.unit is not None and contract.columns.get(name) is not Form.TIME:
             raise SettingsError(f"{section}.{name}: only a time has a unit")
+        if source.markup is not None and contract.columns.get(name) not in _TEXTS:
+            raise SettingsError(f"{section}.{name}: only a text has markup")
+        if source.value is not None and contract.columns.get(name) not in _VALUES:
+            raise SettingsError(f"{section}.{name}: only a text or an id can be one value")
         present = tuple(dict.fromkeys(column for file in files for column in _columns_of(file)))
-        if source.column not in present:
+        if source.column is not None and source.column not in present:
             raise InputError(
                 f"the settings map this column to {name}, and no file of {contract.table} has it"
                 + _hint(source.column, present),
@@ -81,6 +87,17 @@ def check_mapping(
                 column=source.column,
                 remedy=f"The columns are {', '.join(present) or 'none'}.",
             )
+
+
+def add_values(file: SourceFile, mapping: Mapping[str, ColumnSource]) -> SourceFile:
+    """Return the file with the values that the settings give, as columns of its folder are."""
+    values = {source_of(name, s): s.value for name, s in mapping.items() if s.value is not None}
+    return replace(file, folders={**file.folders, **values})
+
+
+def source_of(name: str, source: ColumnSource) -> str:
+    """Return the column of a file that the settings map to a column of the contract."""
+    return source.column or f"{name}, a value of the settings"
 
 
 def _columns_of(file: SourceFile) -> tuple[str, ...]:
@@ -91,7 +108,9 @@ def _nested_in(
     file: SourceFile, contract: Contract, mapping: Mapping[str, ColumnSource]
 ) -> set[str]:
     """Return the columns of a file that hold lists of rows of another table."""
-    columns = {mapping[name].column if name in mapping else name for name in contract.nested}
+    columns = {
+        source_of(name, mapping[name]) if name in mapping else name for name in contract.nested
+    }
     return {c for c in columns if c in file.schema.names and is_list(file.schema.field(c).type)}
 
 

@@ -1,4 +1,4 @@
-"""The work of a spill: read requests first, then profiles and interactions, then settle buckets.
+"""The work of a spill: requests first, then profiles and interactions, then settle buckets.
 
 Requests come first, because they say which voices and threads which bucket needs a copy of.
 """
@@ -15,6 +15,7 @@ from personalm.errors import InputError
 from personalm.hashing import bucket_of
 from personalm.inputs.buckets import Buckets
 from personalm.inputs.contract import INTERACTIONS, ITEMS, PROFILES, REQUESTS, Contract
+from personalm.inputs.replies import Conversations
 from personalm.inputs.report import Effect, InputReport, Tally, make_report
 from personalm.inputs.requests import SCHEMA as REQUEST_ROWS
 from personalm.inputs.requests import RequestRows
@@ -77,7 +78,9 @@ class Spilling:
 
         Raises InputError for files and columns that do not fit.
         """
-        self.has_requests = bool(inputs.requests)
+        self.has_requests = inputs.has_requests
+        self._replies = inputs.replies
+        self._folder = folder
         self._tables = {
             c.table: InputTable.find(inputs, c) for c in (REQUESTS, PROFILES, INTERACTIONS)
         }
@@ -110,7 +113,9 @@ class Spilling:
         for buckets in self._buckets.values():
             buckets.flush()
         num_requests = tuple(self._settle(bucket) for bucket in range(self._num_buckets))
-        tallies = [tally for tally in self._tallies.values() if self._tables[tally.table]]
+        read = {table for table, found in self._tables.items() if found}
+        read |= {REQUESTS.table} if self.has_requests else set()
+        tallies = [tally for tally in self._tallies.values() if tally.table in read]
         if self._items:
             self._items.note_skipped(self._items_tally)
         return make_report(tallies, unread=(self._items_tally,)), num_requests
@@ -123,8 +128,21 @@ class Spilling:
             self._on_rows(len(batch.rows))
             yield batch
 
+    def _wanted(self) -> Iterator[Batch]:
+        """Yield the requests, of their table or derived from the threads."""
+        yield from self._read(REQUESTS)
+        table = self._tables[INTERACTIONS.table]
+        if self._replies is None or table is None:
+            return
+        conversations = Conversations(self._folder / "conversations", num_buckets=self._num_buckets)
+        # The rows are read again for their users, and counted then.
+        uncounted = Tally(INTERACTIONS.table)
+        for batch in table.batches(uncounted):
+            conversations.add(with_user(batch, uncounted).rows)
+        yield from conversations.derive(self._replies, self._tallies[REQUESTS.table])
+
     def _spill_requests(self) -> None:
-        for batch in self._read(REQUESTS):
+        for batch in self._wanted():
             rows = self._requests.complete(batch)
             targets = self._targets(rows)
             self._buckets["requests"].add(rows, targets)

@@ -13,7 +13,7 @@ from personalm.errors import InputDamagedError, InputError
 from personalm.inputs.columns import FileReader
 from personalm.inputs.contract import HISTORY, INTERACTIONS, PROFILES
 from personalm.inputs.files import SourceFile, find_sources
-from personalm.inputs.mapping import check_mapping, match_columns
+from personalm.inputs.mapping import add_values, check_mapping, match_columns, source_of
 from personalm.inputs.nested import NestedReader, make_nested
 from personalm.inputs.rawrows import RawReader
 from personalm.inputs.report import Effect
@@ -99,7 +99,7 @@ class InputTable:
         table = self._contract.table
         files: tuple[SourceFile, ...] = ()
         if getattr(self._inputs, table):
-            files = self._find(table)
+            files = tuple(add_values(file, self._mapping) for file in self._find(table))
         sources = [_Source(file=file, shown=file) for file in files]
         if self._contract is INTERACTIONS and self._inputs.profiles:
             sources += self._find_nested()
@@ -120,7 +120,7 @@ class InputTable:
         files = self._find(PROFILES.table)
         # Damaged files of profiles are told with the profiles.
         del self._skipped[num_skipped:]
-        for file in files:
+        for file in (add_values(file, profiles) for file in files):
             user = _named(profiles, "user_id")
             nested = make_nested(
                 file,
@@ -135,7 +135,7 @@ class InputTable:
                 shown = SourceFile(
                     path=file.path, schema=nested.schema, stamp=file.stamp, folders=folders
                 )
-                yield _Source(file=file, shown=shown, nested=nested)
+                yield _Source(file=file, shown=add_values(shown, self._mapping), nested=nested)
 
     def _reader(self, source: _Source) -> FileReader:
         inputs = self._inputs
@@ -166,6 +166,7 @@ class InputTable:
                 unit=mapping[name].unit if name in mapping else None,
                 zone=self._inputs.zone,
                 max_text_chars=self._inputs.max_text_chars,
+                markup=mapping[name].markup if name in mapping else None,
             )
             for name, form in self._contract.columns.items()
         }
@@ -182,4 +183,4 @@ class InputTable:
 
 def _named(mapping: Mapping[str, ColumnSource], name: str) -> str:
     """Return what the files call a column."""
-    return mapping[name].column if name in mapping else name
+    return source_of(name, mapping[name]) if name in mapping else name

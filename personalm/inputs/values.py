@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from personalm.inputs.contract import TYPES, Form
 from personalm.inputs.ids import canonical_ids
+from personalm.inputs.markup import strip_all
 from personalm.inputs.nested import as_lists, is_list
 from personalm.inputs.report import Effect
 from personalm.inputs.texts import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from personalm.inputs.place import Place
     from personalm.inputs.report import Tally
-    from personalm.settings import TimeUnit
+    from personalm.settings import Markup, TimeUnit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Conversion:
     unit: TimeUnit | None
     zone: str
     max_text_chars: int
+    markup: Markup | None = None
 
     def convert(self, values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
         """Return the values in the contract's type. Raises InputError for those that have none."""
@@ -59,6 +61,8 @@ class Conversion:
                 )
 
     def _clean(self, texts: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
+        if self.markup is not None:
+            texts = strip_all(texts, self.markup)
         return clean_texts(texts, place, max_chars=self.max_text_chars, tally=tally)
 
     def _texts(self, values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from personalm.planning.fingerprints import profile_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from personalm.records import Profile, Request, Turn, UserInputs
 
 
@@ -50,7 +52,26 @@ class Case:
         return None if voice is None else self._voices.of(voice)
 
     def thread_of(self, request: Request) -> tuple[Turn, ...]:
-        """Return the earlier turns of the conversation, oldest first."""
+        """Return the turns before the incoming message, oldest first.
+
+        The incoming message is the subject; where it is no turn of the thread, all are earlier.
+        """
         if request.thread_id is None:
             return ()
-        return tuple(self._user.threads.get(request.thread_id, ()))
+        turns = tuple(self._user.threads.get(request.thread_id, ()))
+        return turns[: _find_incoming(turns, request.subject or "")]
+
+
+def _find_incoming(turns: Sequence[Turn], message: str) -> int:
+    """Return the place of a message among turns: the last one that says it, of the user's side.
+
+    One of the other side is taken where the user's side never said it, the end where nobody did.
+    """
+    folded = _fold(message)
+    places = [place for place, turn in enumerate(turns) if _fold(turn.text) == folded]
+    own = [place for place in places if turns[place].own]
+    return (own or places or [len(turns)])[-1]
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.split())

@@ -29,7 +29,10 @@ def profile_digest(profile: Profile) -> str:
             profile.language,
             profile.traits,
             _plain(profile.facts),
-            [[i.text, i.kind, i.item_id, i.rating, i.created_at] for i in profile.interactions],
+            [
+                [i.text, i.kind, i.item_id, i.rating, i.created_at, i.thread_id]
+                for i in profile.interactions
+            ],
         ]
     )
 

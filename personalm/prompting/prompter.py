@@ -5,6 +5,7 @@ A task is prompted alone: its prompt depends on no other task, and an error in i
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
@@ -87,6 +88,7 @@ class Prompter:
             seed=self._seed,
             draw=draw,
             batch=batch,
+            subject=draft.material.subject,
             shown=draft.material.samples + draft.material.examples,
             num_trimmed=draft.material.num_trimmed,
             num_cut_tokens=draft.material.num_cut_tokens,
@@ -124,7 +126,8 @@ class Prompter:
         shown = self._renderer.variables_of(task.request.kind)
         request = task.request
         whole = request.subject or ""
-        subject = cut_text(whole, room * _CHARS_A_TOKEN) if whole else ""
+        max_chars = min(room * _CHARS_A_TOKEN, self._prompting.max_subject_chars or sys.maxsize)
+        subject = cut_text(whole, max_chars) if whole else ""
         description = (request.item.description or "") if request.item else ""
         thread = _earlier_turns(task.thread, whole)
         known = {whole, *(turn.text for turn in task.thread)}
@@ -145,7 +148,8 @@ class Prompter:
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return texts on the topic, and samples of the style; none that the prompt has anyway."""
         kinds = self._kinds[task.request.kind].front.voice_kinds
-        texts = tuple(text for text in _texts_of(task.voice, kinds) if text not in known)
+        own = _texts_of(task.voice, kinds, task.request.thread_id)
+        texts = tuple(text for text in own if text not in known)
         examples: tuple[str, ...] = ()
         samples: tuple[str, ...] = ()
         if "examples" in shown:
@@ -190,10 +194,18 @@ def _num_candidates(front: FrontMatter, generation: Generation, sampling: Sampli
     return 1 if sampling.temperature == 0.0 else generation.candidates or front.candidates
 
 
-def _texts_of(voice: Profile, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the voice's texts of these kinds of interactions, all where there are none."""
-    chosen = tuple(i.text for i in voice.interactions if i.kind in kinds and i.text.strip())
-    return chosen or voice.texts
+def _texts_of(voice: Profile, kinds: tuple[str, ...], thread_id: str | None) -> tuple[str, ...]:
+    """Return the voice's texts of these kinds of interactions, all where there are none.
+
+    None are of the conversation itself: what was answered there is not to be known.
+    """
+    written = [
+        i
+        for i in voice.interactions
+        if i.text.strip() and (not thread_id or i.thread_id != thread_id)
+    ]
+    chosen = tuple(i.text for i in written if i.kind in kinds)
+    return chosen or tuple(i.text for i in written)
 
 
 def _query_of(task: Task) -> str:

@@ -242,11 +242,13 @@ def _is_same(voice: Profile, profile: Profile) -> bool:
 
 
 def _case(task: Task, draw: Draw, history: tuple[str, ...], front: FrontMatter) -> Case:
+    shown = draw.prompt.subject
     return Case(
         prompt=draw.prompt.text,
         shown=draw.prompt.shown,
         history=history,
-        subject=task.request.subject,
+        # What was cut off a long subject is nothing that the text can be about.
+        subject=task.request.subject if shown is None else shown or None,
         item=task.request.item,
         instructions=task.request.instructions,
         thread=tuple(turn.text for turn in task.thread),

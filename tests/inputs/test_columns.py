@@ -14,9 +14,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from personalm.errors import InputError, SettingsError
-from personalm.inputs.contract import FACTS, INTERACTIONS, ITEMS, PROFILES, Contract
+from personalm.inputs.columns import Where
+from personalm.inputs.contract import FACTS, INTERACTIONS, ITEMS, PROFILES, REQUESTS, Contract
 from personalm.inputs.facts import decode_facts, encode_facts
 from personalm.inputs.report import Tally, make_report
 from personalm.inputs.tables import InputTable
@@ -110,6 +112,53 @@ def test_a_mapping_of_what_is_not_there_is_an_error(write: Write) -> None:
         read("languag", column="lang")
     with pytest.raises(SettingsError, match="only a time has a unit"):
         read("language", column="lang", unit="s")
+    with pytest.raises(SettingsError, match="only a text has markup"):
+        read("user_id", column="user_id", markup="html")
+    with pytest.raises(SettingsError, match="only a text or an id can be one value"):
+        read("opt_out", value="true")
+
+
+@pytest.mark.parametrize("source", [{}, {"column": "a", "value": "b"}], ids=["none", "both"])
+def test_a_mapping_has_one_source(source: dict[str, Any]) -> None:
+    """A column or a value, never both and never neither."""
+    with pytest.raises(ValidationError, match="name a column or a value"):
+        ColumnSource(**source)
+
+
+def test_a_value_of_the_settings_is_that_of_every_row(write: Write) -> None:
+    """It wins over a column of the same name, which stays an extra; rows are found by it."""
+    path = write("a.parquet", {"topic": ["x", "y"], "kind": ["old", "older"]})
+    columns = {
+        "user_id": ColumnSource(value="reader"),
+        "kind": ColumnSource(value="note"),
+        "subject": ColumnSource(column="topic"),
+    }
+    inputs = Inputs(requests=(path,), columns={"requests": columns})
+    rows = _read(REQUESTS, inputs)
+    assert [(r["user_id"], r["kind"], r["subject"]) for r in rows] == [
+        ("reader", "note", "x"),
+        ("reader", "note", "y"),
+    ]
+    assert [r[FACTS] for r in rows] == ['{"kind": "old"}', '{"kind": "older"}']
+    table = InputTable(inputs, REQUESTS)
+    for wanted, count in (("reader", 2), ("nobody", 0)):
+        where = Where(ids={"user_id": frozenset({wanted})})
+        found = table.batches(Tally("requests"), where=where)
+        assert sum(len(batch.rows) for batch in found) == count
+
+
+def test_markup_goes_before_a_text_is_cut(write: Write) -> None:
+    """The limit counts what is read, not tags; lists of text are freed of markup as well."""
+    path = write(
+        "a.parquet", {"user_id": ["a"], "name": ["<b>" * 50 + "x" * 120], "traits": ["<i>"]}
+    )
+    markup = {
+        "name": ColumnSource(column="name", markup="html"),
+        "traits": ColumnSource(column="traits", markup="html"),
+    }
+    inputs = Inputs(profiles=(path,), columns={"profiles": markup}, max_text_chars=100)
+    (row,) = _read(PROFILES, inputs)
+    assert (row["name"], row["traits"]) == ("x" * 100, [])
 
 
 def test_an_id_that_is_only_in_the_index_of_pandas_is_found(write: Write) -> None:

@@ -20,7 +20,7 @@ from personalm.inputs import columns
 from personalm.inputs.lookup import find_user
 from personalm.inputs.rawrows import RawReader
 from personalm.inputs.spill import spill
-from personalm.settings import Inputs
+from personalm.settings import Inputs, Replies
 
 Write = Callable[..., str]
 
@@ -29,6 +29,14 @@ _NUMBERS = st.sampled_from([1, 2, 3, 7, -4])
 _MAYBE_ID = st.none() | _IDS
 _TIMES = st.none() | st.integers(0, 3).map(lambda m: datetime(2026, 1, 1, 0, m, tzinfo=UTC))
 _TEXTS = st.none() | st.sampled_from(["hello", "hello there", "", "\x00", "ünï"])
+
+_REPLIES = st.builds(
+    Replies,
+    voice_kinds=st.just(("answer",)),
+    voice_id=st.none() | _IDS,
+    instructions=st.none() | st.just("say sorry"),
+    answered=st.booleans(),
+)
 
 
 @st.composite
@@ -62,6 +70,7 @@ def _tables(draw: st.DrawFn) -> dict[str, dict[str, pa.Array[Any]]]:
             "text": column(_TEXTS, num_texts, pa.string()),
             "text_id": column(_MAYBE_ID, num_texts, pa.string()),
             "thread_id": column(_MAYBE_ID, num_texts, pa.string()),
+            "kind": column(st.sampled_from(["ask", "answer", None]), num_texts, pa.string()),
             "created_at": column(_TIMES, num_texts, time),
         },
         "requests": {
@@ -75,9 +84,19 @@ def _tables(draw: st.DrawFn) -> dict[str, dict[str, pa.Array[Any]]]:
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(_tables(), st.integers(1, 4) | st.just(20), st.integers(1, 3), st.sampled_from([1, 2, 64]))
+@given(
+    _tables(),
+    st.integers(1, 4) | st.just(20),
+    st.integers(1, 3),
+    st.sampled_from([1, 2, 64]),
+    st.none() | _REPLIES,
+)
 def test_batch_and_lookup_agree_on_every_record(
-    tables: dict[str, dict[str, pa.Array[Any]]], group_size: int, num_buckets: int, max_runs: int
+    tables: dict[str, dict[str, pa.Array[Any]]],
+    group_size: int,
+    num_buckets: int,
+    max_runs: int,
+    replies: Replies | None,
 ) -> None:
     """Profile, interactions, requests, voices and threads are equal for every user."""
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +104,9 @@ def test_batch_and_lookup_agree_on_every_record(
         for name, values in tables.items():
             paths[name] = (str(Path(folder, f"{name}.parquet")),)
             pq.write_table(pa.table(values), paths[name][0], row_group_size=group_size)
-        inputs = Inputs(**paths)
+        if replies is not None:
+            del paths["requests"]
+        inputs = Inputs(**paths, replies=replies)
         with spill(inputs, Path(folder, "spill"), num_buckets=num_buckets) as spilled:
             users = [user for bucket in range(num_buckets) for user in spilled.read(bucket)]
         with pytest.MonkeyPatch.context() as patch:

@@ -310,6 +310,33 @@ class TestThreads:
         user = spill_all(Inputs(interactions=(interactions,), requests=(requests,)))["a"]
         assert [turn.text for turn in user.threads["t"]] == ["1", "2", "3", "4", "5"]
 
+    @pytest.mark.parametrize(
+        ("kinds", "own"),
+        [
+            (["ask", "ask", "answer", "answer"], [True, True, False, False]),
+            (["chat", "chat", "chat", "chat"], [True, False, False, False]),
+            ([None, None, None, None], [True, False, False, False]),
+            ([None, "ask", "answer", None], [True, False, False, False]),
+        ],
+        ids=["sides", "chat", "no-kinds", "some-kinds"],
+    )
+    def test_another_customer_does_not_speak_for_the_brand(
+        self, write: Write, spill_all: SpillAll, kinds: list[str | None], own: list[bool]
+    ) -> None:
+        """Who writes the user's kind to people of another kind is of the user's side."""
+        interactions = write(
+            "i.parquet",
+            {
+                "user_id": ["a", "b", "agent", "agent2"],
+                "text": ["1", "2", "3", "4"],
+                "kind": pa.array(kinds, pa.string()),
+                "thread_id": ["t"] * 4,
+            },
+        )
+        requests = write("r.parquet", {"user_id": ["a"], "kind": ["reply"], "thread_id": ["t"]})
+        user = spill_all(Inputs(interactions=(interactions,), requests=(requests,)))["a"]
+        assert [turn.own for turn in user.threads["t"]] == own
+
 
 class TestFolder:
     """Laws of what lies on disk."""

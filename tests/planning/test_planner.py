@@ -233,6 +233,43 @@ def test_a_reply_has_the_voice_and_the_thread_it_names() -> None:
     assert (task.voice, task.thread, task.tier) == (voice, thread, "1-4")
 
 
+_HI, _WHERE, _LOST = (Turn(text=text, own=True) for text in ("hi", "where is it?", "lost it"))
+_HELLO, _SOON = (Turn(text=text, own=False) for text in ("hello", "soon"))
+
+
+@pytest.mark.parametrize(
+    ("turns", "subject", "earlier"),
+    [
+        ([_HI, _HELLO, _WHERE, _SOON], "where is it?", [_HI, _HELLO]),
+        ([_HI, _HELLO, _WHERE, _SOON], "  where\nis it? ", [_HI, _HELLO]),
+        ([_WHERE, _SOON, _WHERE, _SOON], "where is it?", [_WHERE, _SOON]),
+        ([_HI, _WHERE, replace(_WHERE, own=False)], "where is it?", [_HI]),
+        ([_HI, _HELLO, _SOON], "hello", [_HI]),
+        ([_HI, _HELLO], "a message of no table", [_HI, _HELLO]),
+        ([_WHERE], "where is it?", []),
+    ],
+    ids=["cut", "spaces", "said-twice", "echoed", "other-side", "not-there", "first"],
+)
+def test_a_thread_ends_before_the_message_that_is_answered(
+    turns: list[Turn], subject: str, earlier: list[Turn]
+) -> None:
+    """What was said later is not known yet; it changes neither the prompt nor the fingerprint."""
+
+    def plan(thread: list[Turn]) -> Task:
+        voice = _user("v", "Dear you").profile
+        user = replace(_user("a"), voices={"v": voice}, threads={"t": tuple(thread)})
+        kinds = {"reply": _kind("reply", "given")}
+        asked = _ask(user, "reply", subject=subject, voice_id="v", thread_id="t")
+        return _only_task(_plan([asked], _planner(kinds=kinds, derived_kinds=())))
+
+    task = plan(turns)
+
+    assert list(task.thread) == earlier
+    if len(earlier) < len(turns):
+        assert plan([*turns, _LOST]).fingerprint == task.fingerprint
+    assert plan([_LOST, *turns]).fingerprint != task.fingerprint
+
+
 def test_a_voice_that_opted_out_is_no_voice() -> None:
     """Nobody's writing is a model for others against that person's will."""
     voice = replace(_user("v", "Dear you").profile, opt_out=True)

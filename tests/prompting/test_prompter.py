@@ -186,6 +186,25 @@ def test_a_text_that_is_the_subject_or_a_turn_is_not_shown_as_history() -> None:
     assert f"Own: {_TEXTS[0]}" in prompt.text
 
 
+def test_the_history_shows_nothing_of_the_conversation_that_is_answered() -> None:
+    """Its earlier turns are shown as such; its later ones may hold the very answer."""
+    answer = "The kettle is on its way to you."
+    agent = Profile(
+        user_id="a",
+        interactions=(
+            Interaction(text=answer, thread_id="t"),
+            Interaction(text="The kettle of another customer.", thread_id="other"),
+            Interaction(text="A kettle in no conversation."),
+        ),
+    )
+    request = Request(user_id="u1", kind="post", subject_id="s", subject="kettle?", thread_id="t")
+
+    prompt = _prompt(_task(voice=agent, request=request))
+
+    assert set(prompt.shown) == {"The kettle of another customer.", "A kettle in no conversation."}
+    assert answer not in prompt.text
+
+
 def test_a_long_text_of_the_history_is_cut_at_a_sentence() -> None:
     """The settings say how much of one text is shown."""
     long = "This sentence is about slugs and snails. " * 30
@@ -194,6 +213,19 @@ def test_a_long_text_of_the_history_is_cut_at_a_sentence() -> None:
 
     assert len(shown) <= 400
     assert shown.endswith("snails.")
+
+
+def test_a_long_subject_is_cut_at_a_sentence_where_the_settings_say_so() -> None:
+    """What is left out is counted; without a limit the model's room is one."""
+    long = "This sentence is about slugs and snails. " * 30
+    limited = Prompting(num_topic_texts=1, num_style_texts=2, max_subject_chars=100)
+
+    whole = _prompt(_task(subject=long))
+    short = _prompt(_task(subject=long), _prompter(prompting=limited))
+
+    assert (whole.text.count("slugs"), whole.num_cut_tokens) == (30, 0)
+    assert short.text.endswith("snails. This sentence is about slugs and snails.\nPost:")
+    assert (short.text.count("slugs"), short.num_cut_tokens > 0) == (2, True)
 
 
 def test_history_gives_way_and_is_counted() -> None:

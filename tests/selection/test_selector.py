@@ -107,6 +107,26 @@ def test_the_candidate_most_like_the_user_is_chosen(
         assert all(c.style_cosine is not None for c in verdict.candidates)
 
 
+@pytest.mark.parametrize(("shown", "dropped_by"), [("rye bread.", "off_subject"), (None, None)])
+def test_a_text_is_to_be_about_what_the_prompt_shows(
+    kinds: dict[str, Kind], make_trial: MakeTrial, shown: str | None, dropped_by: str | None
+) -> None:
+    """What was cut off a long passage was never read: a text on it is made up."""
+    front = kinds["post"].front.model_copy(update={"gates": ("off_subject",)})
+    selector = Selector(
+        embedder=ScriptedEmbedder(),
+        kinds={"post": replace(kinds["post"], front=front)},
+        selection=Selection(),
+    )
+    trial = make_trial(["beetles eat dung"], subject="rye bread. beetles and dung.")
+    draw = trial.draws[0]
+    told = replace(draw, prompt=replace(draw.prompt, subject=shown))
+
+    (candidate,) = judge(selector, replace(trial, draws=(told,))).candidates
+
+    assert candidate.dropped_by == dropped_by
+
+
 def test_candidates_are_numbered_over_all_draws(selector: Selector, make_trial: MakeTrial) -> None:
     """A second draw goes on where the first one ended, and competes with it."""
     trial = make_trial(
