@@ -527,7 +527,7 @@ def _explain(error: Exception) -> str:
         return visible(str(error))
     if isinstance(error, MemoryError):
         return "out of memory; the same command goes on from here"
-    return fault_of(error)
+    return str(fault_of(error))
 
 
 def _read_users(named: Sequence[str]) -> tuple[str, ...]:

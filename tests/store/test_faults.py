@@ -127,7 +127,7 @@ def test_a_full_disk_is_named_with_its_free_space(output: Path) -> None:
     run(output, OLD)
     with pytest.raises(StoreError, match=r"no room for .*/_.*: .* MB are free"):
         change(output, FaultyFiles(1, no_room))
-    with pytest.raises(StoreError, match=r"_runs.* cannot be written: Input/output error"):
+    with pytest.raises(StoreError, match=r"_.* cannot be (written|read): Input/output error"):
         change(output, FaultyFiles(9, bad_disk))
 
 
