@@ -104,7 +104,10 @@ class Inputs(_Section):
     max_row_group_bytes: int = Field(default=4 << 30, ge=1)
     """A file is refused if one of its row groups is larger than this once it is decoded."""
     damaged: Literal["stop", "skip"] = "stop"
-    """What to do about a damaged file: stop before any work, or leave it out and say so."""
+    """What to do about a damaged file: stop before any work, or leave it out and say so.
+
+    A damaged file of profiles always stops: it may hold who has opted out.
+    """
 
     @field_validator(*TABLES, mode="before")
     @classmethod

@@ -46,7 +46,7 @@ OPEN = {
     *("BundledModel", "ModelStatus", "Layout", "DataFile", "Snapshot", "StyleReference"),
     # Names of columns and files, and counts.
     *("Finding", "InputReport", "Place", "Conversion", "SourceFile", "Match", "FileReader"),
-    *("Contract", "Spill", "BucketReport", "Summary"),
+    *("Contract", "Spill", "BucketReport", "Summary", "RawReader", "NestedReader"),
     *("LiveRow", "Intake", "Forecast", "Erasure"),
     # What a person in a notebook asked for, to be looked at there.
     *("Generation", "Generations"),

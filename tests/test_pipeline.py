@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm import pipeline
-from personalm.errors import StoreLockedError
+from personalm.errors import InputDamagedError, StoreLockedError
 from personalm.forecasting import forecast
 from personalm.pipeline import Run, open_run
 from personalm.progress import SilentProgress
@@ -71,6 +71,22 @@ def test_a_run_without_changes_generates_nothing_and_changes_nothing(settings: S
     assert second.counts.unchanged == first.counts.results + first.counts.rejections
     assert second.snapshot is None
     assert rows_of(settings.output) == before
+
+
+def test_a_skipped_file_stands_in_the_summary(settings: Settings, tmp_path: Path) -> None:
+    """Damage stops a run before anything is written, or is told at its end."""
+    torn = tmp_path / "torn.parquet"
+    torn.write_bytes((SAMPLES / "interactions.parquet").read_bytes()[:-100])
+    tables = {"interactions": (*settings.inputs.interactions, str(torn))}
+    strict = settings.model_copy(update={"inputs": settings.inputs.model_copy(update=tables)})
+    with pytest.raises(InputDamagedError, match=r"torn\.parquet"):
+        pipeline.run(strict)
+    assert not (settings.output / "latest").exists()
+
+    inputs = strict.inputs.model_copy(update={"damaged": "skip"})
+    (note,) = pipeline.run(strict.model_copy(update={"inputs": inputs})).notes
+
+    assert note.startswith(f"interactions: skipped {torn}: the file is no whole Parquet file")
 
 
 class Killed(SilentProgress):

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from personalm.inputs.rawrows import RawReader
     from personalm.inputs.values import Conversion
 
-
 # So few runs of rows are converted one by one, without the rows between them.
 _MAX_RUNS = 64
 
@@ -89,6 +88,11 @@ class FileReader:
     conversions: Mapping[str, Conversion]
     zone: str
     max_text_chars: int
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the rows lie in lists within those of another table."""
+        return isinstance(self.raw, NestedReader)
 
     def check(self) -> None:
         """Raise InputError for columns whose type cannot become what the contract asks for."""

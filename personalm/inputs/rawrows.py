@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from personalm.discreet import Discreet
 from personalm.errors import InputError
 from personalm.inputs.files import READ_ERRORS, damaged
 from personalm.inputs.rowgroups import may_hold
@@ -34,8 +35,8 @@ _FRONT_CODED = "DELTA_BYTE_ARRAY"
 """Texts as what they add to the one before: each may be as long as all that is stored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRows:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RawRows(Discreet):
     """Rows as the file has them, and their numbers in the file, counted from 0."""
 
     rows: pa.RecordBatch

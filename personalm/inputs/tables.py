@@ -42,6 +42,7 @@ class InputTable:
     """One table of the inputs, its files opened and its columns matched before any is read.
 
     Damaged files are left out where the settings say so: every row is read for that, and dropped.
+    Those of profiles never are, because a person who has opted out would be written for.
     """
 
     def __init__(self, inputs: Inputs, contract: Contract) -> None:
@@ -57,7 +58,9 @@ class InputTable:
         readers = [self._reader(source) for source in sources]
         for reader in readers:
             reader.check()
-        self._readers = tuple(r for r in readers if not self._may_skip or self._is_whole(r))
+        self._readers = tuple(
+            r for r in readers if not self._may_skip or r.is_nested or self._is_whole(r)
+        )
         if self._skipped and not self._readers:
             raise InputError(
                 f"{contract.table}: every file is damaged",
@@ -93,34 +96,29 @@ class InputTable:
 
     @property
     def _may_skip(self) -> bool:
-        return self._inputs.damaged == "skip"
+        return self._inputs.damaged == "skip" and self._contract is not PROFILES
 
     def _find_sources(self) -> tuple[_Source, ...]:
         table = self._contract.table
         files: tuple[SourceFile, ...] = ()
         if getattr(self._inputs, table):
-            files = tuple(add_values(file, self._mapping) for file in self._find(table))
+            found = find_sources(
+                getattr(self._inputs, table),
+                table=table,
+                on_damage=self._skipped.append if self._may_skip else None,
+            )
+            files = tuple(add_values(file, self._mapping) for file in found)
         sources = [_Source(file=file, shown=file) for file in files]
         if self._contract is INTERACTIONS and self._inputs.profiles:
             sources += self._find_nested()
         return tuple(sources)
 
-    def _find(self, table: str) -> tuple[SourceFile, ...]:
-        return find_sources(
-            getattr(self._inputs, table),
-            table=table,
-            on_damage=self._skipped.append if self._may_skip else None,
-        )
-
     def _find_nested(self) -> Iterator[_Source]:
         """Find the lists of interactions in files of profiles."""
         profiles = self._inputs.columns.get(PROFILES.table, {})
         user_name = _named(self._mapping, "user_id")
-        num_skipped = len(self._skipped)
-        files = self._find(PROFILES.table)
-        # Damaged files of profiles are told with the profiles.
-        del self._skipped[num_skipped:]
-        for file in (add_values(file, profiles) for file in files):
+        found = find_sources(self._inputs.profiles, table=PROFILES.table)
+        for file in (add_values(file, profiles) for file in found):
             user = _named(profiles, "user_id")
             nested = make_nested(
                 file,

@@ -36,7 +36,6 @@ def whole(write: Write) -> bytes:
         "user_id": ["a", "b"],
         "text": ["x", "y"],
         "created_at": pa.array([1, 2], pa.timestamp("us")),
-        "tags": [["q"], ["r", "s"]],
     }
     return Path(write("whole.parquet", columns, write_page_checksum=True)).read_bytes()
 
@@ -294,6 +293,20 @@ class TestSkip:
             (line,) = spilled.report.skipped_lines()
         assert line.startswith("items: skipped ")
         assert [item.item_id for item in load_items(inputs)[0]] == ["1"]
+
+    def test_profiles_are_never_skipped(self, write: Write, tmp_path: Path) -> None:
+        """Who has opted out may stand in the damaged file, and would be written for."""
+        path = Path(write("p/a.parquet", {"user_id": ["a"], "opt_out": [True]}))
+        path.write_bytes(path.read_bytes()[:-9])
+        write("p/b.parquet", {"user_id": ["b"]})
+        inputs = Inputs(
+            profiles=(str(path.parent),),
+            interactions=(write("i.parquet", _ROW),),
+            damaged="skip",
+        )
+        with pytest.raises(InputDamagedError) as caught:
+            spill(inputs, tmp_path / "s", num_buckets=1)
+        assert caught.value.file == str(path)
 
     def test_a_table_of_which_nothing_is_left_is_an_error(self, tmp_path: Path) -> None:
         """To skip is not to go on with nothing."""
