@@ -37,7 +37,7 @@ class Conversations:
     """Interactions laid out by thread below a folder of its own, and the replies they want."""
 
     def __init__(self, folder: Path, *, num_buckets: int) -> None:
-        self._buckets = Buckets(folder, INTERACTIONS.schema)
+        self._buckets = Buckets(folder, INTERACTIONS.schema, num_buckets=num_buckets)
         self._num_buckets = num_buckets
         self._buckets.create()
 
