@@ -101,9 +101,10 @@ def _bounds_of(runs: list[dict[str, Any]], lookup: dict[str, Any]) -> tuple[Boun
             is_kept=growth < MAX_GROWTH,
         ),
         Bound(
-            text=f"generate_for of one user of {lookup['size']:,}: {lookup['seconds']:.2f} s, "
-            f"then {lookup['seconds_again']:.2f} s for another",
-            is_kept=lookup["seconds"] < MAX_LOOKUP_SECONDS,
+            text=f"generate_for of two users of {lookup['size']:,}, one after the other: "
+            f"{_list(lookup['seconds'])} s, of the processor "
+            f"{_list(lookup['processor_seconds_each'])} s",
+            is_kept=max(lookup["seconds"]) < MAX_LOOKUP_SECONDS,
         ),
     )
 
@@ -126,6 +127,10 @@ def _bounds_of_units(run: dict[str, Any]) -> tuple[Bound, ...]:
             is_kept=log_growth < late["units"] / half["units"] * MAX_GROWTH,
         ),
     )
+
+
+def _list(seconds: list[float]) -> str:
+    return " and ".join(f"{each:.2f}" for each in seconds)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
