@@ -133,7 +133,8 @@ OF_THE_PLACE = {
     # Where things are, and how they are read: what follows for a user is in the user's inputs.
     *("model", "output", "templates_dir", "store.buckets", "selection.embedder"),
     *(f"inputs.{name}" for name in ("profiles", "interactions", "items", "requests", "zone")),
-    *("inputs.language", "inputs.max_text_chars"),
+    *("inputs.language", "inputs.max_text_chars", "inputs.damaged"),
+    *("inputs.max_user_interactions", "inputs.max_row_group_bytes"),
 }
 
 

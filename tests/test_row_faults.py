@@ -238,7 +238,7 @@ def test_a_broken_filter_of_ours_is_no_templates_fault(
     def broken(text: str) -> str:
         return text.no_such_method() if "kettle" in text else text  # type: ignore[attr-defined]  # on purpose
 
-    monkeypatch.setattr("personalm.prompting.renderer.fold_spaces", broken)
+    monkeypatch.setattr("personalm.prompting.sandbox.fold_spaces", broken)
     monkeypatch.setattr("personalm.errors._is_raised_here", lambda _: True)
 
     with pytest.raises(ProgramError, match="AttributeError"):
