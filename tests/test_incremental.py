@@ -105,6 +105,7 @@ CHANGES_TEXTS: dict[str, object] = {
     "prompting.num_topic_texts": 1,
     "prompting.num_style_texts": 1,
     "prompting.max_shown_chars": 50,
+    "prompting.max_subject_chars": 500,
     "generation.candidates": 3,
     "generation.temperature": 0.1,
     "generation.top_k": 3,
@@ -127,6 +128,7 @@ CHANGES_NO_TEXT: dict[str, object] = {
     "generation.max_batch_tokens": 512,
     "generation.unit_tokens": 50,
     "shards": 9,
+    "store.keep": 3,
     "kinds": ["note"],
 }
 OF_THE_PLACE = {
@@ -134,6 +136,7 @@ OF_THE_PLACE = {
     *("model", "output", "templates_dir", "store.buckets", "selection.embedder"),
     *(f"inputs.{name}" for name in ("profiles", "interactions", "items", "requests", "zone")),
     *("inputs.language", "inputs.max_text_chars", "inputs.damaged"),
+    "inputs.replies",
     *("inputs.max_user_interactions", "inputs.max_row_group_bytes"),
 }
 

@@ -9,7 +9,6 @@ work. It erases files; it does not overwrite the blocks of the disk, and reaches
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personalm.errors import StoreDamagedError, StoreError
+from personalm.errors import StoreDamagedError
 from personalm.hashing import bucket_of
 from personalm.records import Counts
 from personalm.store.bucket_files import BucketFiles
@@ -28,6 +27,7 @@ from personalm.store.layout import Layout
 from personalm.store.schema import TABLES
 from personalm.store.snapshots import DataFile, Records, Snapshot
 from personalm.store.store import Store
+from personalm.store.tidying import list_data, named_by
 from personalm.store.views import is_shown, show
 
 if TYPE_CHECKING:
@@ -65,12 +65,7 @@ def forget(
     cannot be read or removed; the same call goes on from there.
     """
     files = files or LocalFiles()
-    store = Store.find(path, files)
-    if store is None:
-        raise StoreError(
-            f"{path} is no output folder of personalm",
-            remedy="Name the folder that `personalm run` writes to.",
-        )
+    store = Store.require(path, files)
     with store.lock():
         eraser = _Eraser(Layout.at(path), files, frozenset(user_ids), store.num_buckets)
         num_units = eraser.clear_runs()
@@ -96,6 +91,7 @@ class _Eraser:
         self._user_ids = user_ids
         self._buckets = {bucket_of(user_id, num_buckets) for user_id in user_ids}
         self._is_held: dict[str, bool] = {}
+        self._shut_out: frozenset[str] = frozenset()
 
     def clear_runs(self) -> int:
         """Remove of unfinished runs what holds or may hold the users; return their units."""
@@ -115,7 +111,7 @@ class _Eraser:
 
     def publish_without(self) -> tuple[int | None, dict[str, int]]:
         """Commit a snapshot without the users, if the newest one holds any."""
-        base = self._records.newest()
+        base, number = self._records.head()
         if base is None:
             return None, {}
         kept: list[DataFile] = []
@@ -132,17 +128,18 @@ class _Eraser:
         if not erased:
             self._show(base)
             return None, {}
-        now = datetime.now(UTC)
         snapshot = replace(
             base,
-            number=base.number + 1,
+            number=number,
             # Its parent holds the users, and goes.
             parent=None,
-            run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}-forget",
-            created_at=now,
+            created_at=datetime.now(UTC),
             files=tuple(kept),
             counts=Counts(withdrawn=erased["results"] + erased["rejections"]),
+            action="forget",
         )
+        # Whoever has written one of these can commit it no more once the number is taken.
+        self._shut_out = list_data(self._files, self._layout)
         self._records.create(snapshot)
         self._show(snapshot)
         return snapshot.number, {table: erased[table] for table in TABLES}
@@ -156,34 +153,37 @@ class _Eraser:
                 continue
             try:
                 snapshot = self._records.read(number)
-                is_held = snapshot is None or any(self._holds(f) for f in snapshot.files)
+                # A barred number holds nobody, and goes on keeping others from it.
+                is_held = snapshot is not None and any(map(self._holds, snapshot.files))
             except StoreDamagedError:
-                snapshot, is_held = None, True
+                is_held = True
             if is_held:
                 # The record goes before its files: what a record names is always there.
                 self._records.remove(number)
-                num_removed += snapshot is not None
+                num_removed += 1
         return num_removed
 
     def sweep(self) -> None:
-        """Remove every file that no snapshot names, every view without one, every temporary."""
+        """Remove every file that no snapshot names, every view without one, every temporary.
+
+        Whoever was about to commit such a file, having lost the lock, is shut out first.
+        """
         layout, files = self._layout, self._files
-        snapshots = [s for n in self._records.numbers() if (s := self._records.read(n))]
-        named = {file.path for snapshot in snapshots for file in snapshot.files}
-        views = {layout.view(snapshot.number).name for snapshot in snapshots}
+        views = {layout.view(snapshot.number).name for snapshot in self._records.kept()}
         for name in files.names(layout.views):
             if name not in views:
                 files.remove_tree(layout.views / name)
-        for table in TABLES:
-            for name in files.names(layout.table(table)):
-                if f"_data/{table}/{name}" not in named:
-                    files.remove(layout.table(table) / name)
-        folders = [layout.root, layout.snapshots]
+        folders = [layout.root, layout.snapshots, *map(layout.table, TABLES)]
         folders += [layout.views / view / table for view in views for table in TABLES]
         for folder in folders:
             for name in files.names(folder):
                 if name.startswith(TEMPORARY):
                     files.remove(folder / name)
+        unnamed = list_data(files, layout) - named_by(self._records)
+        if unnamed - self._shut_out:
+            self._records.bar()
+        for path in sorted(unnamed):
+            files.remove(layout.data(path))
 
     def _holds(self, file: DataFile, *, is_needed: bool = False) -> bool:
         """Say whether a file has rows of the users; one that cannot be read may have some.

