@@ -32,10 +32,10 @@ from personalm.selection.selector import Selector
 from personalm.writing import Writer, WrittenUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from personalm.generation.engine import Engine
-    from personalm.records import Unit
+    from personalm.records import Item, Unit
     from personalm.settings import Generation, Settings
 
 SCRIPTED = "scripted"
@@ -45,15 +45,23 @@ SCRIPTED = "scripted"
 class Assembly:
     """Planner and writer for one set of settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, items: Sequence[Item] | None = None) -> None:
+        """Read templates and model card; items that are given need not be read."""
         self.settings = settings
+        self._items = items
         self.kinds: dict[str, Kind] = load_kinds(settings.templates_dir)
         self.card = _inspect(settings)
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """The items, from the inputs."""
-        return Catalogue(read_items(self.settings.inputs))
+        return Catalogue(read_items(self.settings.inputs) if self._items is None else self._items)
+
+    @cached_property
+    def detect_language(self) -> Callable[[tuple[str, ...]], str]:
+        """What tells the language of a user's texts; the newest answer is kept."""
+        detect = partial(detect_language, default=self.settings.inputs.language)
+        return lru_cache(maxsize=1)(detect)
 
     @cached_property
     def planner(self) -> Planner:
@@ -65,7 +73,7 @@ class Assembly:
             model=self.card,
             settings=self.settings,
             settings_digest=self.settings_digest,
-            detect_language=partial(detect_language, default=self.settings.inputs.language),
+            detect_language=lambda texts: self.detect_language(tuple(texts)),
         )
 
     @cached_property

@@ -206,6 +206,14 @@ def make_report(tallies: Iterable[Tally], *, unread: Iterable[Tally] = ()) -> In
     )
 
 
+def join_reports(*reports: InputReport) -> InputReport:
+    """Return one report of tables that were read apart; what both tell is told once."""
+    return InputReport(
+        num_rows=tuple(pair for report in reports for pair in report.num_rows),
+        findings=tuple(sorted({f for report in reports for f in report.findings}, key=_order)),
+    )
+
+
 def _order(finding: Finding) -> tuple[str, ...]:
     return (
         finding.table,

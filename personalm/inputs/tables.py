@@ -21,12 +21,15 @@ from personalm.inputs.times import check_zone
 from personalm.inputs.values import Conversion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeAlias
 
     from personalm.inputs.columns import Batch, Where
     from personalm.inputs.contract import Contract
     from personalm.inputs.report import Tally
     from personalm.settings import ColumnSource, Inputs
+
+    OnRefusal: TypeAlias = Callable[[InputError], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +48,24 @@ class InputTable:
     Those of profiles never are, because a person who has opted out would be written for.
     """
 
-    def __init__(self, inputs: Inputs, contract: Contract) -> None:
-        """Open the table. Raises InputError for files and columns that do not fit."""
+    def __init__(
+        self, inputs: Inputs, contract: Contract, *, on_refusal: OnRefusal | None = None
+    ) -> None:
+        """Open the table. Raises InputError for files and columns that do not fit.
+
+        With `on_refusal`, which takes the error, such a file is left out, and so is the rest of a
+        file from a value on that does not fit.
+        """
         self._inputs = inputs
         self._contract = contract
         self._mapping = inputs.columns.get(contract.table, {})
+        self._on_refusal = on_refusal
         self._skipped: list[InputDamagedError] = []
         sources = self._find_sources()
         if sources:
             check_mapping([source.shown for source in sources], contract, self._mapping)
         check_zone(inputs.zone)
-        readers = [self._reader(source) for source in sources]
-        for reader in readers:
-            reader.check()
+        readers = [reader for source in sources if (reader := self._check(source)) is not None]
         self._readers = tuple(
             r for r in readers if not self._may_skip or r.is_nested or self._is_whole(r)
         )
@@ -69,13 +77,15 @@ class InputTable:
             )
 
     @classmethod
-    def find(cls, inputs: Inputs, contract: Contract) -> InputTable | None:
+    def find(
+        cls, inputs: Inputs, contract: Contract, *, on_refusal: OnRefusal | None = None
+    ) -> InputTable | None:
         """Open the table; None where the settings name no files for it."""
         if getattr(inputs, contract.table):
-            return cls(inputs, contract)
+            return cls(inputs, contract, on_refusal=on_refusal)
         if contract is not INTERACTIONS or not inputs.profiles:
             return None
-        table = cls(inputs, contract)
+        table = cls(inputs, contract, on_refusal=on_refusal)
         return table if table.has_files else None
 
     @property
@@ -87,7 +97,12 @@ class InputTable:
         """Read all rows, or those chosen, in the order of files and rows."""
         self.note_skipped(tally)
         for reader in self._readers:
-            yield from reader.read(tally) if where is None else reader.choose(tally, where)
+            try:
+                yield from reader.read(tally) if where is None else reader.choose(tally, where)
+            except InputError as error:
+                if self._on_refusal is None:
+                    raise
+                self._on_refusal(error)
 
     def note_skipped(self, tally: Tally) -> None:
         """Tell of the damaged files that are left out."""
@@ -105,7 +120,7 @@ class InputTable:
             found = find_sources(
                 getattr(self._inputs, table),
                 table=table,
-                on_damage=self._skipped.append if self._may_skip else None,
+                on_damage=self._skipped.append if self._may_skip else self._on_refusal,
             )
             files = tuple(add_values(file, self._mapping) for file in found)
         sources = [_Source(file=file, shown=file) for file in files]
@@ -117,7 +132,9 @@ class InputTable:
         """Find the lists of interactions in files of profiles."""
         profiles = self._inputs.columns.get(PROFILES.table, {})
         user_name = _named(self._mapping, "user_id")
-        found = find_sources(self._inputs.profiles, table=PROFILES.table)
+        found = find_sources(
+            self._inputs.profiles, table=PROFILES.table, on_damage=self._on_refusal
+        )
         for file in (add_values(file, profiles) for file in found):
             user = _named(profiles, "user_id")
             nested = make_nested(
@@ -134,6 +151,18 @@ class InputTable:
                     path=file.path, schema=nested.schema, stamp=file.stamp, folders=folders
                 )
                 yield _Source(file=file, shown=add_values(shown, self._mapping), nested=nested)
+
+    def _check(self, source: _Source) -> FileReader | None:
+        """Return what reads a file, None where it was refused and somebody was told."""
+        try:
+            reader = self._reader(source)
+            reader.check()
+        except InputError as error:
+            if self._on_refusal is None:
+                raise
+            self._on_refusal(error)
+            return None
+        return reader
 
     def _reader(self, source: _Source) -> FileReader:
         inputs = self._inputs

@@ -170,6 +170,10 @@ class Planner:
         kind = find_kind(self._kinds, request.kind)
         if isinstance(kind, Problem):
             return kind
+        # Nothing about the request matters where nothing can be written for the user.
+        problem = check_language(case.language, kind, self._model)
+        if problem is not None:
+            return problem
         return find_subject(request, kind, case.profile, self._catalogue)
 
     def _decide(self, case: Case, request: Request) -> Decided:
@@ -178,7 +182,7 @@ class Planner:
             return self._reject(case, request, found)
         kind = self._kinds[request.kind]
         profile = case.profile
-        problem = check_needs(case, found, kind) or check_language(case.language, kind, self._model)
+        problem = check_needs(case, found, kind)
         if problem is not None:
             return self._reject(case, found, problem)
         return Task(

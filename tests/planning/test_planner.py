@@ -299,6 +299,18 @@ def test_a_language_that_is_not_written_is_rejected_with_both_lists(language: st
     assert "note writes en, nl" in rejection.message
 
 
+@pytest.mark.parametrize("subject", [None, "x"])
+@pytest.mark.parametrize("has_requests", [True, False])
+def test_the_language_is_the_first_reason(*, has_requests: bool, subject: str | None) -> None:
+    """Whether there is a subject or not: another one would not help a user of this language."""
+    user = _user("a", language="ja")
+    asked = _ask(user, "note", subject=subject) if has_requests else user
+
+    rejection = _only_rejection(_plan([asked], has_requests=has_requests))
+
+    assert rejection.reason is Reason.LANGUAGE_NOT_SUPPORTED
+
+
 def test_a_model_that_names_no_languages_writes_all() -> None:
     """Only what is declared limits."""
     planner = _planner(model=replace(_CARD, languages=None))
