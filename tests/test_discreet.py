@@ -47,7 +47,7 @@ OPEN = {
     # Names of columns and files, and counts.
     *("Finding", "InputReport", "Place", "Conversion", "SourceFile", "Match", "FileReader"),
     *("Contract", "Spill", "BucketReport", "Summary", "RawReader", "NestedReader"),
-    *("LiveRow", "Intake", "Forecast", "Erasure"),
+    *("LiveRow", "Intake", "Forecast", "Erasure", "Census"),
     # What a person in a notebook asked for, to be looked at there.
     *("Generation", "Generations"),
 }
