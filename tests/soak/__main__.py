@@ -32,6 +32,7 @@ def main() -> int:
     """Run the trials that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--users", type=int, default=48, help="users of a run that is killed")
     parser.add_argument("--snapshots", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--steps", type=int, default=64)
@@ -43,7 +44,15 @@ def main() -> int:
         (options.rounds, partial(race_runs, num_rounds=options.rounds, seed=options.seed)),
         (options.steps, partial(fill_disks, num_steps=options.steps)),
         (options.snapshots, partial(race_readers, num_snapshots=options.snapshots)),
-        (options.kills, partial(kill_at_random, num_kills=options.kills, seed=options.seed)),
+        (
+            options.kills,
+            partial(
+                kill_at_random,
+                num_kills=options.kills,
+                num_users=options.users,
+                seed=options.seed,
+            ),
+        ),
     )
     num_violations = 0
     for size, trial in trials:

@@ -42,11 +42,13 @@ class KillTally:
         )
 
 
-def kill_at_random(place: Path, *, num_kills: int, seed: int) -> tuple[str, list[str]]:
+def kill_at_random(
+    place: Path, *, num_kills: int, num_users: int, seed: int
+) -> tuple[str, list[str]]:
     """Kill so many runs; end the last night whole."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     model = make_tiny_gpt2(place / "model", _TEXTS).folder
-    make_nights(place, str(model))
+    make_nights(place, str(model), num_users=num_users)
     right, duration = _undisturbed(place)
     output = place / "out"
     tally = KillTally()

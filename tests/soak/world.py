@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 NIGHTS = ("first", "second")
-NUM_USERS = 24
 
 _SETTINGS = """
 model = "{model}"
 output = "{output}"
+templates_dir = "{place}/templates"
 
 [inputs]
 profiles = "{inputs}/profiles.parquet"
@@ -36,7 +36,10 @@ requests = "{inputs}/requests.parquet"
 
 [generation]
 languages = ["en"]
-candidates = 2
+candidates = 8
+unit_tokens = 600
+dtype = "float32"
+threads = 1
 
 [selection]
 embedder = "scripted"
@@ -47,15 +50,28 @@ keep = 3
 """
 
 
-def make_nights(place: Path, model: str) -> None:
+# A tiny model writes nonsense: what is tried here is where it ends up, not what it says.
+_TEMPLATE = """+++
+subject = "topic"
+max_new_tokens = 64
+gates = ["empty"]
+min_words = 1
++++
+{% for text in samples %}{{ text | one_line }}
+{% endfor %}{{ subject }}:"""
+
+
+def make_nights(place: Path, model: str, *, num_users: int) -> None:
     """Write the inputs of two nights: in the second, every other user has another text."""
+    (place / "templates").mkdir()
+    (place / "templates" / "post.j2").write_text(_TEMPLATE, encoding="utf-8")
     for night in NIGHTS:
         inputs = place / night
         inputs.mkdir(parents=True)
-        users = [f"user-{n}" for n in range(NUM_USERS)]
+        users = [f"user-{n}" for n in range(num_users)]
         texts = [(user, day) for user in users for day in range(4)]
         tables: dict[str, dict[str, Sequence[Any]]] = {
-            "profiles": {"user_id": users, "language": ["en"] * NUM_USERS},
+            "profiles": {"user_id": users, "language": ["en"] * num_users},
             "interactions": {
                 "user_id": [user for user, _ in texts],
                 "text": [_text(user, day, night) for user, day in texts],
@@ -63,13 +79,13 @@ def make_nights(place: Path, model: str) -> None:
             },
             "requests": {
                 "user_id": users * 2,
-                "kind": ["post"] * 2 * NUM_USERS,
-                "subject": ["the harbour"] * NUM_USERS + ["a bike"] * NUM_USERS,
+                "kind": ["post"] * 2 * num_users,
+                "subject": ["the harbour"] * num_users + ["a bike"] * num_users,
             },
         }
         for table, columns in tables.items():
             pq.write_table(pa.table(columns), inputs / f"{table}.parquet")
-        settings = _SETTINGS.format(model=model, output=place / "out", inputs=inputs)
+        settings = _SETTINGS.format(model=model, output=place / "out", place=place, inputs=inputs)
         (place / f"{night}.toml").write_text(settings, encoding="utf-8")
 
 

@@ -247,16 +247,25 @@ def test_the_first_number_of_buckets_stays(output: Path) -> None:
     assert Store.open(output, buckets=64).num_buckets == BUCKETS
 
 
-def test_a_newer_format_is_refused(output: Path) -> None:
-    """Neither the folder nor a record of a later version is read by guess."""
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (99, r"newer personalm \((format|schema) 99, this one knows 1\)\n  Update"),
+        (0, r"older personalm \((format|schema) 0, this one writes 1\)\n  Export"),
+    ],
+)
+def test_another_version_is_refused(output: Path, version: int, message: str) -> None:
+    """Neither the folder nor a record of another version is read, or written to, by guess."""
     run(output, wanted("ada"))
     for name in ("_personalm.json", "_snapshots/00000001.json"):
         path = output / name
         right = path.read_bytes()
-        for version in ("format", "schema"):
-            path.write_text(json.dumps(json.loads(right) | {version: 99}))
-            with pytest.raises(StoreError, match="newer personalm"):
+        for what in ("format", "schema"):
+            path.write_text(json.dumps(json.loads(right) | {what: version}))
+            with pytest.raises(StoreError, match=message):
                 read_table(output)
+            with pytest.raises(StoreError, match=message):
+                run(output, wanted("bo"))
         path.write_bytes(right)
     assert read_view(output) == table_of(wanted("ada"))
 
