@@ -69,7 +69,14 @@ def run_all(*, every: int, seed: int, jobs: int) -> Tally:
     return whole
 
 
-def run_part(name: str, *, every: int, seed: int, modes: Sequence[Mode] = MODES) -> Tally:
+def run_part(
+    name: str,
+    *,
+    every: int,
+    seed: int,
+    modes: Sequence[Mode] = MODES,
+    until_found: bool = False,
+) -> Tally:
     """Run the loop of one operation, or the trials."""
     tally = Tally()
     memory = _MEMORY if _MEMORY.is_dir() else None
@@ -82,7 +89,9 @@ def run_part(name: str, *, every: int, seed: int, modes: Sequence[Mode] = MODES)
                     tally.violations += [f"{trial}: {violation}"] if violation else []
             else:
                 operation = next(o for o in known_operations() if o.name == name)
-                Loop(operation, place, tally, seed=seed).run(modes, every=every)
+                Loop(operation, place, tally, seed=seed).run(
+                    modes, every=every, until_found=until_found
+                )
         except (WorldError, PersonalmError) as error:
             # With a guard taken out, even the world before the operation can be wrong.
             tally.violations.append(f"{name}: {error}")
@@ -95,7 +104,7 @@ def find_plants(*, seed: int) -> int:
     for name, plant in PLANTS.items():
         modes = [mode for mode in MODES if mode.name in plant.modes]
         with planted(name):
-            tally = run_part(plant.part, every=4, seed=seed, modes=modes)
+            tally = run_part(plant.part, every=1, seed=seed, modes=modes, until_found=True)
         missed += not tally.violations
         print(f"{name}: {len(tally.violations)} violations", flush=True)
     return 1 if missed else 0

@@ -62,13 +62,20 @@ class Loop:
         """File calls of the operation where nothing fails."""
         return len(self._known.modes)
 
-    def run(self, modes: Sequence[Mode] = MODES, *, every: int = 1) -> None:
-        """Fail in each mode at each `every`-th call where it can strike."""
+    def run(
+        self, modes: Sequence[Mode] = MODES, *, every: int = 1, until_found: bool = False
+    ) -> None:
+        """Fail in each mode at each `every`-th call where it can strike.
+
+        `until_found` says to stop at the first violation.
+        """
         for mode in modes:
             steps = [n for n, names in enumerate(self._known.modes, 1) if mode.name in names]
             first = self._random.randrange(min(every, len(steps))) if steps else 0
             for step in steps[first::every]:
                 self.fail(Fault(step=step, mode=mode))
+                if until_found and self._tally.violations:
+                    return
 
     def fail(self, fault: Fault) -> None:
         """Fail at one call, one time in three also while cleaning up; then run clean."""

@@ -94,7 +94,7 @@ PLANTS = {
     "no-bar": Plant(patches=lambda: [patch.object(Records, "bar", _pass)]),
     "two-rows": Plant(
         patches=lambda: [
-            patch.object(merging, "_without", _keep_all),
+            patch.object(merging, "without", _keep_all),
             patch.object(merging, "_check_once", _pass),
         ]
     ),

@@ -33,6 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--users", type=int, default=48, help="users of a run that is killed")
+    parser.add_argument("--scripted", action="store_true", help="kill runs without a model")
     parser.add_argument("--snapshots", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--steps", type=int, default=64)
@@ -50,6 +51,7 @@ def main() -> int:
                 kill_at_random,
                 num_kills=options.kills,
                 num_users=options.users,
+                is_scripted=options.scripted,
                 seed=options.seed,
             ),
         ),

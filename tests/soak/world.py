@@ -36,7 +36,7 @@ requests = "{inputs}/requests.parquet"
 
 [generation]
 languages = ["en"]
-candidates = 8
+candidates = {num_candidates}
 unit_tokens = 600
 dtype = "float32"
 threads = 1
@@ -61,7 +61,7 @@ min_words = 1
 {% endfor %}{{ subject }}:"""
 
 
-def make_nights(place: Path, model: str, *, num_users: int) -> None:
+def make_nights(place: Path, model: str, *, num_users: int, num_candidates: int) -> None:
     """Write the inputs of two nights: in the second, every other user has another text."""
     (place / "templates").mkdir()
     (place / "templates" / "post.j2").write_text(_TEMPLATE, encoding="utf-8")
@@ -85,7 +85,13 @@ def make_nights(place: Path, model: str, *, num_users: int) -> None:
         }
         for table, columns in tables.items():
             pq.write_table(pa.table(columns), inputs / f"{table}.parquet")
-        settings = _SETTINGS.format(model=model, output=place / "out", place=place, inputs=inputs)
+        settings = _SETTINGS.format(
+            model=model,
+            num_candidates=num_candidates,
+            output=place / "out",
+            place=place,
+            inputs=inputs,
+        )
         (place / f"{night}.toml").write_text(settings, encoding="utf-8")
 
 
