@@ -36,6 +36,6 @@ def test_races_and_full_disks_break_no_promise() -> None:
 
 def test_a_run_that_is_killed_at_random_ends_as_an_undisturbed_one() -> None:
     """The real command, killed five times."""
-    said = soak("--scripted", kills=5, users=24)
+    said = soak("--scripted", kills=5, users=80)
 
     assert re.search(r"^kills: 5 kills, .* 0 violations$", said, re.MULTILINE)

@@ -12,6 +12,7 @@ import pytest
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.hashing import bucket_of
 from personalm.records import Counts
+from personalm.store.identity import VERSIONS
 from personalm.store.reading import read_table, status
 from personalm.store.store import Store
 from personalm.store.tidying import RETAINED
@@ -248,23 +249,25 @@ def test_the_first_number_of_buckets_stays(output: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "message"),
+    ("distance", "message"),
     [
-        (99, r"newer personalm \((format|schema) 99, this one knows 1\)\n  Update"),
-        (0, r"older personalm \((format|schema) 0, this one writes 1\)\n  Export"),
+        (1, "newer personalm \\({what} {found}, this one knows {known}\\)\n  Update"),
+        (-1, "older personalm \\({what} {found}, this one writes {known}\\)\n  Export"),
     ],
 )
-def test_another_version_is_refused(output: Path, version: int, message: str) -> None:
+def test_another_version_is_refused(output: Path, distance: int, message: str) -> None:
     """Neither the folder nor a record of another version is read, or written to, by guess."""
     run(output, wanted("ada"))
     for name in ("_personalm.json", "_snapshots/00000001.json"):
         path = output / name
         right = path.read_bytes()
-        for what in ("format", "schema"):
-            path.write_text(json.dumps(json.loads(right) | {what: version}))
-            with pytest.raises(StoreError, match=message):
+        for what, known in VERSIONS.items():
+            found = known + distance
+            path.write_text(json.dumps(json.loads(right) | {what: found}))
+            expected = message.format(what=what, found=found, known=known)
+            with pytest.raises(StoreError, match=expected):
                 read_table(output)
-            with pytest.raises(StoreError, match=message):
+            with pytest.raises(StoreError, match=expected):
                 run(output, wanted("bo"))
         path.write_bytes(right)
     assert read_view(output) == table_of(wanted("ada"))
