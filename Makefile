@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint bench bounds clean
+.PHONY: help install demo test lint bench bounds faults soak clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -38,6 +38,13 @@ bench: install  ## Time the engine on the sample prompts
 
 bounds: install  ## Measure memory and speed of runs over up to 100,000 made-up users, without a model
 	@$(BIN)/python -m bench.bounds
+
+faults: install  ## Fail every operation at every file call; PLANT=no-link takes a guard out first
+	@$(BIN)/python -m tests.faults $(if $(PLANT),--plant $(PLANT)) $(if $(EVERY),--every $(EVERY))
+
+soak: install  ## Kill, race and starve the real command; KILLS= SNAPSHOTS= ROUNDS= STEPS= SEED=
+	@$(BIN)/python -m tests.soak $(foreach name,KILLS SNAPSHOTS ROUNDS STEPS SEED,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

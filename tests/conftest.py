@@ -57,9 +57,13 @@ def tiny_gpt2_training(
     sample_texts: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Training:
     """Make a GPT-2 of two layers, really trained on the sample texts, as a Hugging Face folder."""
+    return make_tiny_gpt2(tmp_path_factory.mktemp("tiny-gpt2"), sample_texts)
+
+
+def make_tiny_gpt2(folder: Path, sample_texts: Sequence[str]) -> Training:
+    """Train a GPT-2 of two layers into a folder."""
     from transformers import GPT2Config, GPT2LMHeadModel, set_seed  # noqa: PLC0415 - heavy
 
-    folder = tmp_path_factory.mktemp("tiny-gpt2")
     tokenizer = _train_tokenizer(sample_texts)
     end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
     set_seed(7)

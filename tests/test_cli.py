@@ -325,3 +325,25 @@ def test_a_signal_ends_a_run_cleanly_within_five_seconds(
     assert "Traceback" not in errors
     assert not list(output.glob("_runs/*/spill"))
     assert list(output.glob("_runs/*/units/*.parquet"))
+
+
+def test_a_folder_is_rolled_back_and_cleared_of_older_snapshots(
+    output: Path, tmp_path: Path
+) -> None:
+    """Status tells which snapshots are kept; a number that is not is refused in words."""
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-a", str(output), str(copy)], check=True)
+    again = call("run", "--model", "scripted", "--seed", "5", "--output", str(copy))
+    back = call("rollback", str(copy), "1")
+    refused = call("rollback", str(copy), "9")
+    kept = call("status", str(copy)).stdout
+    cleared = call("vacuum", str(copy))
+
+    assert again.returncode in {0, 3}, again.stderr
+    assert "snapshot 3 published (rollback to 1)" in back.stdout
+    assert refused.returncode == 1
+    assert "These are: 1, 2, 3" in refused.stderr
+    assert "kept snapshots, for `personalm rollback`: 1, 2, 3" in kept
+    assert "files removed; 1 snapshots kept" in cleared.stdout
+    assert call("vacuum", str(copy), "--keep", "0").returncode == 1
+    assert call("verify", str(copy)).stdout == "clean\n"

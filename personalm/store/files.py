@@ -179,7 +179,7 @@ class LocalFiles:
         source, target = _beside(folder / "_"), _beside(folder / "_")
         with _in_words(source):
             try:
-                self.call(_claim, source)
+                os.close(self.call(_claim, source))
                 self._has_links = self._link(source, target)
             finally:
                 for path in (source, target):
@@ -205,10 +205,14 @@ class LocalFiles:
             return
         # An empty file claims the name, which refuses a second writer; renaming onto our own
         # claim fills it at once. A claim that a crash leaves empty counts as no file.
-        claimed = self.call(_claim, path)
-        if _inode(path) != claimed:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        self.call(os.replace, temporary, path)
+        claim = self.call(_claim, path)
+        try:
+            if not _leads_to(path, claim):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            self.call(os.replace, temporary, path)
+        finally:
+            # Held open until here, so that no other file can have got its inode.
+            os.close(claim)
 
 
 def _take(lock: int, path: Path) -> None:
@@ -251,21 +255,15 @@ def _read(path: Path) -> bytes:
         return file.read()
 
 
-def _claim(path: Path) -> tuple[int, int]:
-    handle = os.open(path, os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        state = os.fstat(handle)
-    finally:
-        os.close(handle)
-    return state.st_dev, state.st_ino
+def _claim(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_EXCL, 0o666)
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def _leads_to(path: Path, handle: int) -> bool:
     try:
-        state = path.stat()
+        return os.path.samestat(path.stat(), os.fstat(handle))
     except FileNotFoundError:
-        return None
-    return state.st_dev, state.st_ino
+        return False
 
 
 def _sync(folder: Path) -> None:

@@ -13,11 +13,17 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+from personalm.errors import PersonalmError
 from tests.faults.loop import Loop, Tally
+from tests.faults.modes import MODES, Mode
 from tests.faults.operations import WorldError, known_operations
-from tests.faults.plants import PLANTS, planted
+from tests.faults.plants import PLANTS, TRIALS, planted
 from tests.faults.trials import try_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folders in it get names of their own
 
@@ -29,10 +35,13 @@ def main() -> int:
     """Run all, in as many processes as asked for; print the tally."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plant", choices=PLANTS, help="take this guard out first")
+    parser.add_argument("--each-plant", action="store_true", help="see that every plant is found")
     parser.add_argument("--every", type=int, help="fail at every n-th call only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.each_plant:
+        return find_plants(seed=options.seed)
     # A guard that is gone shows soon: the whole loop is for the guards that are there.
     every = options.every or (9 if options.plant else 1)
     print(f"seed {options.seed}, every {every}, plant {options.plant or 'none'}", flush=True)
@@ -46,41 +55,59 @@ def main() -> int:
 
 def run_all(*, every: int, seed: int, jobs: int) -> Tally:
     """Run the loop of every operation, and the trials."""
-    names = [None, *(operation.name for operation in known_operations())]
+    names = [TRIALS, *(operation.name for operation in known_operations())]
     whole = Tally()
     # Workers are forked, so that what is planted here is planted there.
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as workers:
-        parts = {workers.submit(run_part, name, every, seed): name for name in names}
+        parts = {workers.submit(run_part, name, every=every, seed=seed): name for name in names}
         for part in as_completed(parts):
             tally = part.result()
-            print(
-                f"{parts[part] or 'trials'}: {tally.num_runs} runs, "
-                f"{len(tally.violations)} violations",
-                flush=True,
-            )
+            found = len(tally.violations)
+            print(f"{parts[part]}: {tally.num_runs} runs, {found} violations", flush=True)
             whole.num_runs += tally.num_runs
             whole.violations += tally.violations
     return whole
 
 
-def run_part(name: str | None, every: int, seed: int) -> Tally:
-    """Run the loop of one operation, or the trials where there is no name."""
+def run_part(
+    name: str,
+    *,
+    every: int,
+    seed: int,
+    modes: Sequence[Mode] = MODES,
+    until_found: bool = False,
+) -> Tally:
+    """Run the loop of one operation, or the trials."""
     tally = Tally()
     memory = _MEMORY if _MEMORY.is_dir() else None
     with TemporaryDirectory(prefix="faults-", dir=memory) as folder:
         place = Path(folder)
-        if name is None:
-            for trial, violation in try_all(place):
-                tally.num_runs += violation is None
-                tally.violations += [f"{trial}: {violation}"] if violation else []
-            return tally
-        operation = next(o for o in known_operations() if o.name == name)
         try:
-            Loop(operation, place, tally, seed=seed).run(every=every)
-        except WorldError as error:
+            if name == TRIALS:
+                for trial, violation in try_all(place):
+                    tally.num_runs += violation is None
+                    tally.violations += [f"{trial}: {violation}"] if violation else []
+            else:
+                operation = next(o for o in known_operations() if o.name == name)
+                Loop(operation, place, tally, seed=seed).run(
+                    modes, every=every, until_found=until_found
+                )
+        except (WorldError, PersonalmError) as error:
             # With a guard taken out, even the world before the operation can be wrong.
             tally.violations.append(f"{name}: {error}")
     return tally
+
+
+def find_plants(*, seed: int) -> int:
+    """Take every guard out in turn, where it shows soonest; return 1 where one is not missed."""
+    missed = 0
+    for name, plant in PLANTS.items():
+        modes = [mode for mode in MODES if mode.name in plant.modes]
+        with planted(name):
+            tally = run_part(plant.part, every=1, seed=seed, modes=modes, until_found=True)
+        missed += not tally.violations
+        print(f"{name}: {len(tally.violations)} violations", flush=True)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

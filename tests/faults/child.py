@@ -6,10 +6,8 @@ The parent never loads torch, and never starts a thread: the child is a process 
 from __future__ import annotations
 
 import io
-import mmap
 import os
 import signal
-import struct
 import sys
 import traceback
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from personalm import cli, pipeline
 from personalm.store import reading, tidying, verify
 from personalm.store.files import LocalFiles
-from tests.faults.modes import applies, needs_room
+from tests.faults.modes import MODES, applies, needs_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
     from tests.faults.modes import Mode
 
 _LOADED = (pipeline, reading, tidying, verify)
+
+_FIRED = "!"
+"""Line of the trace that says that the fault was met."""
 
 SERVED = frozenset({0, cli.REJECTED_SOME})
 """Exit codes of a command that did what it was asked to."""
@@ -43,12 +44,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a child ended, and whether its fault was met."""
+    """How a child ended, and whether its fault was met.
+
+    `modes` are those that could have struck at each of its calls.
+    """
 
     code: int
     output: str
     errors: str
-    num_calls: int
+    modes: tuple[frozenset[str], ...]
     has_fired: bool
 
     @property
@@ -63,17 +67,16 @@ def run_command(
     before: Callable[[], None] | None = None,
 ) -> Ending:
     """Run a command line in a child and wait for its end; `before` is called in the child."""
-    with TemporaryFile() as output, TemporaryFile() as errors:
-        counter = mmap.mmap(-1, 16)
-        child = start(lambda: _serve(arguments, fault, before, (output, errors), counter))
-        code = wait(child)
-        num_calls, fired = struct.unpack("qq", counter[:])
+    with TemporaryFile() as output, TemporaryFile() as errors, TemporaryFile() as trace:
+        streams = (output, errors, trace)
+        code = wait(start(lambda: _serve(arguments, fault, before, streams)))
+        lines = _text_of(trace).splitlines()
         return Ending(
             code=code,
             output=_text_of(output),
             errors=_text_of(errors),
-            num_calls=num_calls,
-            has_fired=bool(fired),
+            modes=tuple(frozenset(line.split(",")) for line in lines if line != _FIRED),
+            has_fired=_FIRED in lines,
         )
 
 
@@ -100,13 +103,12 @@ def _serve(
     arguments: Sequence[str],
     fault: Fault | None,
     before: Callable[[], None] | None,
-    streams: tuple[IO[bytes], IO[bytes]],
-    counter: mmap.mmap,
+    streams: tuple[IO[bytes], ...],
 ) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, cli._stop)
-    sys.stdout, sys.stderr = (io.TextIOWrapper(s, write_through=True) for s in streams)
-    _count(fault, counter)
+    sys.stdout, sys.stderr = (io.TextIOWrapper(s, write_through=True) for s in streams[:2])
+    _watch(fault, streams[2])
     if before:
         before()
     try:
@@ -124,25 +126,34 @@ def _text_of(stream: IO[bytes]) -> str:
     return stream.read().decode(errors="replace")
 
 
-def _count(fault: Fault | None, counter: mmap.mmap) -> None:
-    """Count the calls of local files where the parent can see it, and let one of them fail."""
+def _watch(fault: Fault | None, trace: IO[bytes]) -> None:
+    """Write down the calls of local files, and let one of them fail."""
     call: Callable[..., Any] = LocalFiles.call
-    state = [0, 0]
+    num_calls = 0
+    has_fired = False
 
-    def counting(self: LocalFiles, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        state[0] += 1
-        is_hit = (
-            fault is not None and state[0] == fault.step and applies(fault.mode, function, args)
-        )
-        if is_hit:
-            state[1] = 1
-        counter[:] = struct.pack("qq", *state)
+    def watching(self: LocalFiles, function: Callable[..., Any], *args: Any) -> Any:
+        nonlocal num_calls, has_fired
+        num_calls += 1
+        names = (mode.name for mode in MODES if applies(mode, function, args))
+        _note(trace, ",".join(names))
 
         def step() -> Any:
-            return call(self, function, *args, **kwargs)
+            return call(self, function, *args)
 
-        if fault and (is_hit or (state[1] and fault.mode.lasts and needs_room(function))):
+        if fault is None:
+            return step()
+        is_hit = num_calls == fault.step and applies(fault.mode, function, args)
+        if is_hit:
+            has_fired = True
+            _note(trace, _FIRED)
+        if is_hit or (has_fired and fault.mode.lasts and needs_room(function)):
             return fault.mode.strike(self, function, args, step)
         return step()
 
-    LocalFiles.call = counting  # type: ignore[method-assign]  # in this child alone
+    setattr(LocalFiles, "call", watching)  # noqa: B010 - the types are wider, in this child alone
+
+
+def _note(trace: IO[bytes], line: str) -> None:
+    # Straight to the file: the next thing to happen may be the end of this process.
+    os.write(trace.fileno(), f"{line}\n".encode())

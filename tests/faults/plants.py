@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ from personalm.store.files import LocalFiles, _write
 from personalm.store.parquet import decode
 from personalm.store.publication import Publication
 from personalm.store.schema import TABLES
+from personalm.store.snapshots import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from personalm.store.snapshots import DataFile
+
+
+TRIALS = "trials"
+"""Name of the part that is no operation."""
 
 
 def _create_in_place(files: LocalFiles, path: Path, data: bytes) -> None:
@@ -55,21 +61,43 @@ def _pass(*_: object) -> None:
     """Check nothing."""
 
 
-PLANTS: dict[str, Callable[[], Sequence[AbstractContextManager[Any]]]] = {
-    "no-link": lambda: [patch.object(LocalFiles, "create", _create_in_place)],
-    "replace": lambda: [patch.object(LocalFiles, "_commit", _rename)],
-    "no-fsync": lambda: [patch.object(os, "fsync", _pass)],
-    "no-lock": lambda: [patch.object(LocalFiles, "lock", lambda *_: nullcontext())],
-    "no-count-check": lambda: [
-        patch.object(journal, "_check", _pass),
-        patch.object(Publication, "check", _pass),
-        patch.object(Counts, "is_balanced", property(lambda _: True)),
-    ],
-    "no-checksum": lambda: [patch.object(BucketFiles, "read", _read_unchecked)],
-    "two-rows": lambda: [
-        patch.object(merging, "_without", _keep_all),
-        patch.object(merging, "_check_once", _pass),
-    ],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plant:
+    """A guard taken out, and the part of the loop that shows it soonest, in some modes."""
+
+    patches: Callable[[], Sequence[AbstractContextManager[Any]]]
+    part: str = TRIALS
+    modes: tuple[str, ...] = ()
+
+
+PLANTS = {
+    "no-link": Plant(
+        patches=lambda: [patch.object(LocalFiles, "create", _create_in_place)],
+        part="run",
+        modes=("short write",),
+    ),
+    "replace": Plant(patches=lambda: [patch.object(LocalFiles, "_commit", _rename)]),
+    "no-fsync": Plant(patches=lambda: [patch.object(os, "fsync", _pass)]),
+    "no-lock": Plant(patches=lambda: [patch.object(LocalFiles, "lock", lambda *_: nullcontext())]),
+    "no-count-check": Plant(
+        patches=lambda: [
+            patch.object(journal, "_check", _pass),
+            patch.object(Publication, "check", _pass),
+            patch.object(Counts, "is_balanced", property(lambda _: True)),
+        ]
+    ),
+    "no-checksum": Plant(
+        patches=lambda: [patch.object(BucketFiles, "read", _read_unchecked)],
+        part="run",
+        modes=("misdirected write",),
+    ),
+    "no-bar": Plant(patches=lambda: [patch.object(Records, "bar", _pass)]),
+    "two-rows": Plant(
+        patches=lambda: [
+            patch.object(merging, "without", _keep_all),
+            patch.object(merging, "_check_once", _pass),
+        ]
+    ),
 }
 """Planted faults by name."""
 
@@ -77,7 +105,7 @@ PLANTS: dict[str, Callable[[], Sequence[AbstractContextManager[Any]]]] = {
 @contextmanager
 def planted(name: str | None) -> Iterator[None]:
     """Take a guard out for as long as the context lasts."""
-    patches = PLANTS[name]() if name else []
+    patches = PLANTS[name].patches() if name else []
     for each in patches:
         each.__enter__()
     try:

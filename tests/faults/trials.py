@@ -194,11 +194,9 @@ def _run_up_to_commit(place: Path, name: str) -> tuple[int, Event, Event]:
 
 
 def _is_commit(function: Callable[..., Any], args: tuple[Any, ...]) -> bool:
-    """Say whether a call gives a record its name; an empty one only bars a number."""
-    if function.__name__ in {"link", "replace"}:
-        return args[1].parent.name == "_snapshots" and args[0].stat().st_size > 0
-    is_whole = function.__name__ == "_write" and args[0].suffix == ".json" and bool(args[1])
-    return is_whole and args[0].parent.name == "_snapshots"
+    """Say whether a call begins to write a record; an empty one only bars a number."""
+    is_write = function.__name__ == "_write" and bool(args[1])
+    return is_write and args[0].parent.name == "_snapshots"
 
 
 def _require(event: Event) -> None:

@@ -17,6 +17,7 @@ from personalm.store.journal import Journal
 from personalm.store.reading import read_table
 from personalm.store.store import Store
 from personalm.store.tidying import RETAINED
+from personalm.store.verify import verify
 from tests.store.alone import forks
 from tests.store.world import (
     BUCKETS,
@@ -160,3 +161,40 @@ def test_a_reader_that_resolved_latest_before_a_commit_still_finds_its_files(out
         assert before.exists()
         run(output, wanted(*USERS, version=f"w{number}"))
     assert not before.exists()
+
+
+def test_what_a_run_without_its_lock_has_written_is_not_committed_once_it_was_tidied_away(
+    output: Path,
+) -> None:
+    """Tidying bars the number that such a run would commit under: it is refused, and says so."""
+    run(output, wanted("ada"))
+    slow = Store.open(output, buckets=BUCKETS, files=Tidied(output))
+    with slow.lock():
+        (output / "_lock").unlink()
+        journal = slow.start_run("m1")
+        plan = Plan(slow, wanted(*USERS, version="v2"))
+        plan.write(journal)
+        with pytest.raises(StoreError, match="another run has published or tidied"):
+            publish(slow, journal, plan)
+
+    assert verify(output) == ()
+    assert read_view(output) == table_of(wanted("ada"))
+    run(output, wanted(*USERS, version="v2"))
+    assert read_view(output) == read_latest(output) == table_of(wanted(*USERS, version="v2"))
+
+
+class Tidied(LocalFiles):
+    """Another run begins, and tidies, when this one is about to commit."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self._is_done = False
+
+    def create(self, path: Path, data: bytes | Iterable[bytes]) -> None:
+        """Write a file; before a record, let the other run begin."""
+        if path.parent.name == "_snapshots" and not self._is_done:
+            self._is_done = True
+            other = Store.open(self._output, buckets=BUCKETS)
+            with other.lock():
+                other.start_run("m2")
+        super().create(path, data)

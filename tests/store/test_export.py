@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import weakref
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from personalm.errors import StoreError
 from personalm.records import Key
+from personalm.store.bucket_files import BucketFiles
 from personalm.store.export import encode_csv, export
 from personalm.store.reading import read_table
 from personalm.store.schema import RESULTS, TABLES, split_unit, to_unit
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from personalm.records import Outcome
+    from personalm.store.snapshots import DataFile
 
 USERS = ("ada", "bo", "cy", "dee", "eve", "fox", "gil")
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -148,3 +151,24 @@ def test_the_form_of_a_cell_does_not_change() -> None:
     )
 
     assert b"".join(encode_csv(table.schema, iter([table]))).decode() == GOLDEN
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_no_more_than_one_bucket_is_held_at_a_time(
+    output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A table goes through memory in parts; each is let go before the next but one comes."""
+    run(output, wanted(*(f"user-{n}" for n in range(60))), buckets=16)
+    read = BucketFiles.read
+    parts: list[weakref.ref[Any]] = []
+
+    def watching(self: BucketFiles, file: DataFile, columns: Any = None) -> pa.Table:
+        assert sum(part() is not None for part in parts) <= 1
+        table = read(self, file, columns)
+        parts.append(weakref.ref(table))
+        return table
+
+    monkeypatch.setattr(BucketFiles, "read", watching)
+    export(output, tmp_path / f"texts{suffix}", table="candidates")
+
+    assert len(parts) > 10

@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -124,11 +124,21 @@ def test_two_failures_in_a_row_are_no_worse_than_one(output: Path) -> None:
 
 def test_a_full_disk_is_named_with_its_free_space(output: Path) -> None:
     """The message says which path had no room and how much is left."""
+
+    class WritesFail(LocalFiles):
+        def __init__(self, fault: Callable[[], None]) -> None:
+            self._fault = fault
+
+        def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+            if function.__name__ == "_write":
+                self._fault()
+            return super().call(function, *args, **kwargs)
+
     run(output, OLD)
-    with pytest.raises(StoreError, match=r"no room for .*/_.*: .* MB are free"):
-        change(output, FaultyFiles(1, no_room))
-    with pytest.raises(StoreError, match=r"_.* cannot be (written|read): Input/output error"):
-        change(output, FaultyFiles(9, bad_disk))
+    with pytest.raises(StoreError, match=r"no room for .*/_runs/.*: [\d,.]+ MB are free"):
+        change(output, WritesFail(no_room))
+    with pytest.raises(StoreError, match=r"_runs.* cannot be written: Input/output error"):
+        change(output, WritesFail(bad_disk))
 
 
 def test_a_failed_cleanup_does_not_undo_a_commit(output: Path) -> None:

@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from personalm.store.files import LocalFiles
 from tests.store.faults import FaultyFiles, LinklessFiles, bad_disk, no_room
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -195,3 +196,52 @@ def test_other_errors_of_a_hard_link_are_no_reason_for_a_weaker_one(tmp_path: Pa
     with pytest.raises(StoreError, match="Input/output error"):
         Broken().create(tmp_path / "a", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_finds_out_whether_there_are_hard_links(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where there are none it says what that means, and the name itself refuses a second writer."""
+    files = LinklessFiles(10**6, never)
+    with files.lock(tmp_path / "_lock", "me"):
+        files.create(tmp_path / "a", b"x")
+        with pytest.raises(FileExistsError):
+            files.create(tmp_path / "a", b"y")
+
+    assert "no hard links here; only the lock keeps two runs apart" in caplog.text
+    assert files.names(tmp_path) == ("_lock", "a")
+    caplog.clear()
+    with LocalFiles().lock(tmp_path / "_lock", "me"):
+        assert caplog.text == ""
+
+
+def test_a_name_that_another_took_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    """Without hard links, a claim that was taken away is given up."""
+
+    class Robbed(LinklessFiles):
+        def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+            done = super().call(function, *args, **kwargs)
+            if function.__name__ == "_claim" and args[0].name == "a":
+                args[0].unlink()
+                (tmp_path / "a").write_bytes(b"another")
+                (tmp_path / "b").touch()
+            return done
+
+    with pytest.raises(FileExistsError):
+        Robbed(10**6, never).create(tmp_path / "a", b"mine")
+    assert (tmp_path / "a").read_bytes() == b"another"
+
+
+def test_a_large_file_is_written_in_pieces(tmp_path: Path) -> None:
+    """And is whole or absent as any other: a piece that cannot be made leaves nothing."""
+    files = LocalFiles()
+    files.create(tmp_path / "a", (b"%d," % n for n in range(3)))
+
+    def broken() -> Iterator[bytes]:
+        yield b"x"
+        raise StoreError("no more")
+
+    with pytest.raises(StoreError, match="no more"):
+        files.replace(tmp_path / "a", broken())
+    assert files.read(tmp_path / "a") == b"0,1,2,"
+    assert files.names(tmp_path) == ("a",)

@@ -12,6 +12,7 @@ import pytest
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.hashing import bucket_of
 from personalm.records import Counts
+from personalm.store.identity import VERSIONS
 from personalm.store.reading import read_table, status
 from personalm.store.store import Store
 from personalm.store.tidying import RETAINED
@@ -247,16 +248,27 @@ def test_the_first_number_of_buckets_stays(output: Path) -> None:
     assert Store.open(output, buckets=64).num_buckets == BUCKETS
 
 
-def test_a_newer_format_is_refused(output: Path) -> None:
-    """Neither the folder nor a record of a later version is read by guess."""
+@pytest.mark.parametrize(
+    ("distance", "message"),
+    [
+        (1, "newer personalm \\({what} {found}, this one knows {known}\\)\n  Update"),
+        (-1, "older personalm \\({what} {found}, this one writes {known}\\)\n  Export"),
+    ],
+)
+def test_another_version_is_refused(output: Path, distance: int, message: str) -> None:
+    """Neither the folder nor a record of another version is read, or written to, by guess."""
     run(output, wanted("ada"))
     for name in ("_personalm.json", "_snapshots/00000001.json"):
         path = output / name
         right = path.read_bytes()
-        for version in ("format", "schema"):
-            path.write_text(json.dumps(json.loads(right) | {version: 99}))
-            with pytest.raises(StoreError, match="newer personalm"):
+        for what, known in VERSIONS.items():
+            found = known + distance
+            path.write_text(json.dumps(json.loads(right) | {what: found}))
+            expected = message.format(what=what, found=found, known=known)
+            with pytest.raises(StoreError, match=expected):
                 read_table(output)
+            with pytest.raises(StoreError, match=expected):
+                run(output, wanted("bo"))
         path.write_bytes(right)
     assert read_view(output) == table_of(wanted("ada"))
 
