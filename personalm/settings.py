@@ -35,7 +35,7 @@ TABLES = ("profiles", "interactions", "items", "requests")
 _FILE = "file"
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
-Markup = Literal["markdown", "html"]
+Markup = Literal["markdown", "html", "entities"]
 
 
 class _Section(BaseModel):
@@ -45,7 +45,8 @@ class _Section(BaseModel):
 class ColumnSource(_Section):
     """Where a column of the contract comes from: a column of the file, or one value for all rows.
 
-    `unit` is that of times given as numbers, `markup` what texts are written in and freed of.
+    `unit` is that of times given as numbers, `markup` what texts are written in and freed of:
+    `entities` are those of HTML alone (`&amp;`), in texts where `<` is no tag.
     """
 
     column: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,7 @@ def test_a_brand_answers_the_last_customer_with_the_turns_before() -> None:
     path = Path(os.environ["PERSONALM_DATA"], "customer_care", "messages.parquet")
     threads: dict[str, list[dict[str, str]]] = {}
     for row in pq.read_table(path).to_pylist():  # the threads lie in one piece each, in order
-        threads.setdefault(row["thread_id"], []).append(row)
+        threads.setdefault(row["thread_id"], []).append({**row, "text": unescape(row["text"])})
     tasks = tasks_of("customer_care")
     assert sorted(task.request.thread_id or "" for task in tasks) == sorted(threads)
     for task in tasks:
@@ -137,6 +138,7 @@ def test_a_brand_answers_the_last_customer_with_the_turns_before() -> None:
         answer = " ".join(thread[-1]["text"].split())
         assert thread[-1]["kind"] == "agent_reply"
         assert answer not in prompt.text
+        assert "&amp;" not in prompt.text
     assert max(len(task.thread) for task in tasks) == 14
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,9 @@ _BEFORE_MARK = re.compile(r" (?=[.,;:!?)\]])")
 
 
 def strip_markup(text: str, markup: Markup) -> str:
-    """Return a text without its markup, a block a line."""
+    """Return a text without its markup, a block a line; entities alone leave the lines alone."""
+    if markup == "entities":
+        return unescape(text)
     page = _page(text) if markup == "markdown" else text
     reader = _Reader()
     reader.feed(_defuse(page))

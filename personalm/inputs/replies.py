@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personalm.hashing import bucket_of
+from personalm.hashing import bucket_of, user_digest
 from personalm.inputs.buckets import Buckets
 from personalm.inputs.columns import Batch
 from personalm.inputs.contract import INTERACTIONS, REQUESTS
@@ -59,11 +59,15 @@ class Conversations:
 
 
 def derive_replies(interactions: pa.Table, replies: Replies, tally: Tally) -> Batch:
-    """Return the requests of whole threads, from their rows in the order of the files."""
+    """Return the requests of whole threads, from their rows in the order of the files.
+
+    They are in the order of the digests of their threads' ids.
+    """
     threads = read_threads(interactions.filter(_is_turn(interactions)))
     wanted = (
         (thread_id, *found)
-        for thread_id, messages in sorted(threads.items())
+        # The order of digests is that of buckets, so that it is the same for one user and for all.
+        for thread_id, messages in sorted(threads.items(), key=lambda pair: user_digest(pair[0]))
         if (found := _find_message(messages, replies, tally)) is not None
     )
     return _as_batch(wanted, replies, tally)

@@ -250,6 +250,8 @@ def test_all_that_is_wrong_is_told_at_once(config: Path) -> None:
     folder = config.parent
     write(folder, "profiles", {"user_id": [1.0]}, name="b")
     write(folder, "profiles", {"user_id": ["z"], "name": [5]}, name="c")
+    write(folder, "profiles", {"user_id": [2.5]}, name="d")
+    (folder / "profiles" / "e.parquet").write_bytes(b"PAR1")
     write(folder, "interactions", {"user_id": ["z"]}, name="b")
     write(folder, "requests", {"user_id": ["a"], "kind": pa.array([None], pa.string())}, name="b")
     _truncate(folder)
@@ -261,19 +263,22 @@ def test_all_that_is_wrong_is_told_at_once(config: Path) -> None:
     assert found == {
         ("profiles", "b.parquet"),
         ("profiles", "c.parquet"),
+        ("profiles", "d.parquet"),
+        ("profiles", "e.parquet"),
         ("interactions", "a.parquet"),
         ("interactions", "b.parquet"),
         ("requests", "b.parquet"),
     }
     assert "ModelError" in {problem.error for problem in diagnosis.problems}
-    assert len(diagnosis.problems) == 6
+    assert len(diagnosis.problems) == 8
     assert diagnosis.census is None
     assert dict(diagnosis.report.num_rows)["items"] == 2
 
 
-def test_a_missing_model_hides_nothing_of_the_data(config: Path) -> None:
+@pytest.mark.parametrize("name", ["model", "embedder"])
+def test_a_missing_model_hides_nothing_of_the_data(config: Path, name: str) -> None:
     """Requests are planned all the same; only the languages of the model are unknown."""
-    _replace('model = "scripted"', 'model = "./nowhere"')(config.parent)
+    _replace(f'{name} = "scripted"', f'{name} = "./nowhere"')(config.parent)
 
     diagnosis = diagnose(config)
 

@@ -74,6 +74,15 @@ def test_html_reads_as_the_page_would(page: str, text: str) -> None:
     assert strip_markup(page, "html") == text
 
 
+def test_entities_alone_leave_all_else_alone() -> None:
+    """Texts of a chat hold no tags: what looks like one is a word of theirs."""
+    text = "Tom &amp; Ada:\n  see <url> &lt;3 &#x1F600; *x* &nosuch; AT&T"
+
+    plain = strip_markup(text, "entities")
+
+    assert plain == "Tom & Ada:\n  see <url> <3 \U0001f600 *x* &nosuch; AT&T"
+
+
 @given(st.lists(st.text("ab é,.!?日本", min_size=1).filter(str.strip), min_size=1))
 def test_plain_paragraphs_are_kept(paragraphs: list[str]) -> None:
     """What has no markup loses nothing but surplus space."""
@@ -89,6 +98,7 @@ def test_any_text_is_read(text: str) -> None:
     """Whatever people write is no error, in either markup."""
     strip_markup(text, "markdown")
     strip_markup(text, "html")
+    strip_markup(text, "entities")
 
 
 @pytest.mark.parametrize("piece", ["<a ", "<!--", "<", "<a '", '<a "x', "</a", "<?x ", "( ", "\n "])

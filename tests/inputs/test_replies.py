@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from personalm.inputs.lookup import find_user
 from personalm.inputs.spill import spill
 from personalm.settings import Inputs, Replies
 
@@ -110,6 +111,19 @@ def test_threads_left_out_are_counted_with_the_reason(interactions: str, tmp_pat
         "all of their messages are answers": 1,
         "nobody has answered in them, and inputs.replies names no voice_id": 1,
     }
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_user_who_is_looked_up_has_the_same_requests(
+    interactions: str, spill_all: SpillAll, *, answered: bool
+) -> None:
+    """A notebook writes the reply that a run would write."""
+    replies = _REPLIES.model_copy(update={"answered": answered})
+    inputs = Inputs(interactions=(interactions,), replies=replies)
+    users = spill_all(inputs)
+
+    assert any(user.requests for user in users.values())
+    assert {user_id: find_user(inputs, user_id) for user_id in users} == users
 
 
 def test_a_thread_is_answered_by_its_own_messages_alone(write: Write, spill_all: SpillAll) -> None:
