@@ -149,17 +149,15 @@ class RawReader:
         chunks = {parquet.schema.column(index).path: metadata.column(index) for index in leaves}
         if sum(each.total_uncompressed_size for each in chunks.values()) > self.max_group_bytes:
             raise self._too_large(group, "holds")
-        front_coded = {p: each for p, each in chunks.items() if _FRONT_CODED in each.encodings}
+        front_coded = [each for each in chunks.values() if _FRONT_CODED in each.encodings]
         coded = [
             path
             for path, each in chunks.items()
-            if each.physical_type == "BYTE_ARRAY"
-            and path not in front_coded
-            and not _DICTIONARIES.isdisjoint(each.encodings)
+            if each.physical_type == "BYTE_ARRAY" and not _DICTIONARIES.isdisjoint(each.encodings)
         ]
         row = self._peek(self._coded(parquet, coded), [group])
         num_bytes = sum(_longest(column) for column in row.columns) if row else 0
-        num_bytes += sum(each.total_uncompressed_size for each in front_coded.values())
+        num_bytes += sum(each.total_uncompressed_size for each in front_coded)
         num_values = max((each.num_values for each in chunks.values()), default=0)
         return max(1, num_bytes) * max(1, num_values // max(1, metadata.num_rows))
 

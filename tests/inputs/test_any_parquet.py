@@ -247,6 +247,15 @@ class TestTimes:
             kept = [i.created_at for i in found.profile.interactions if i.created_at]
             assert len(kept) == (2 if zone == "UTC" else 1)
 
+    def test_a_float_that_rounds_out_of_the_calendar_is_missing(
+        self, write: Write, spill_all: SpillAll
+    ) -> None:
+        """The last microsecond of the year 9999 has no float: the nearest lies in 10000."""
+        path = write("a.parquet", {"user_id": ["a"], "text": ["x"], "ts": [253_402_300_800.0]})
+        columns = {"interactions": {"created_at": ColumnSource(column="ts", unit="s")}}
+        (user,) = spill_all(Inputs(interactions=(path,), columns=columns)).values()
+        assert user.profile.interactions[0].created_at is None
+
     def test_missing_times_of_pandas_are_missing(self, tmp_path: Path) -> None:
         """NaT in a column of its own, beside aware ones, and in objects."""
         frame = pd.DataFrame({"user_id": ["a", "b"], "updated_at": [pd.NaT, pd.NaT], "on": None})

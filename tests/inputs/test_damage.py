@@ -15,7 +15,7 @@ import pytest
 
 from personalm.errors import InputDamagedError, InputError
 from personalm.inputs import files
-from personalm.inputs.contract import INTERACTIONS
+from personalm.inputs.contract import INTERACTIONS, PROFILES
 from personalm.inputs.files import find_sources
 from personalm.inputs.items import load_items
 from personalm.inputs.lookup import find_user
@@ -61,14 +61,13 @@ from personalm.inputs.report import Tally
 from personalm.inputs.tables import InputTable
 from personalm.settings import Inputs
 
-path, masks = Path(sys.argv[1]), [int(mask) for mask in sys.argv[2].split(",")]
+path, masks = Path(sys.argv[1]), [int(mask) for mask in sys.argv[2].split(",") if mask]
 data = path.read_bytes()
 first = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
 inputs = Inputs(interactions=(str(path),))
 outcomes = {"rows": 0, "error": 0}
 for index in range(first, len(data)):
-    for mask in masks:
-        mask = mask or 1 << index % 8
+    for mask in masks or (1 << index % 8,):
         path.write_bytes(data[:index] + bytes([data[index] ^ mask]) + data[index + 1 :])
         print(index, mask, file=sys.stderr, flush=True)
         try:
@@ -79,6 +78,8 @@ for index in range(first, len(data)):
             outcomes["rows"] += 1
         except InputError:
             outcomes["error"] += 1
+        mask = mask if masks else 1
+        path.write_bytes(data[:index] + bytes([data[index] ^ mask]) + data[index + 1 :])
         try:
             find_user(inputs, "a")
         except InputError:
@@ -99,7 +100,7 @@ def test_every_flipped_byte_of_a_footer_gives_the_exact_rows_or_our_error(
     path = tmp_path / "flipped.parquet"
     path.write_bytes(whole)
     done = subprocess.run(
-        [sys.executable, "-c", _FLIPS, str(path), os.environ.get("FLIP_MASKS", "0")],
+        [sys.executable, "-c", _FLIPS, str(path), os.environ.get("FLIP_MASKS", "")],
         capture_output=True,
         text=True,
         check=False,
@@ -307,6 +308,8 @@ class TestSkip:
         with pytest.raises(InputDamagedError) as caught:
             spill(inputs, tmp_path / "s", num_buckets=1)
         assert caught.value.file == str(path)
+        with pytest.raises(InputDamagedError):
+            InputTable(inputs, PROFILES)
 
     def test_a_table_of_which_nothing_is_left_is_an_error(self, tmp_path: Path) -> None:
         """To skip is not to go on with nothing."""

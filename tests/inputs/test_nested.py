@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from personalm.errors import InputError
+from personalm.inputs import rawrows
 from personalm.inputs.lookup import find_user
 from personalm.inputs.report import Effect
 from personalm.inputs.spill import spill
@@ -133,8 +134,11 @@ def test_lists_of_what_is_no_interaction_are_refused(lists: list[Any], write: Wr
     assert caught.value.file == path
 
 
-def test_messages_name_the_profiles_row(write: Write, tmp_path: Path) -> None:
-    """An element of a list stands in the row of its user."""
+def test_messages_name_the_profiles_row(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An element of a list stands in the row of its user, whatever was read with it."""
+    monkeypatch.setattr(rawrows, "_MAX_ROWS", 1)
     histories = [[{"text": "x", "rating": 1.0}] * 3, [{"text": "y\x00", "rating": float("inf")}]]
     path = write("p.parquet", {"user_id": ["a", "b"], "interactions": histories})
     with spill(Inputs(profiles=(path,)), tmp_path / "s", num_buckets=1) as spilled:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from personalm.inputs import rawrows
 from personalm.inputs.report import Effect, Finding, InputReport, Tally
 from personalm.inputs.spill import spill
 from personalm.settings import Inputs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 Write = Callable[..., str]
 
@@ -25,16 +28,17 @@ def _report(inputs: Inputs, tmp_path: Path) -> InputReport:
 
 
 def test_every_finding_has_its_file_column_row_count_and_effect(
-    write: Write, tmp_path: Path
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two files with the same fault each is told; rows count through row groups."""
+    """Of two files with the same fault each is told; rows count through batches."""
+    monkeypatch.setattr(rawrows, "_MAX_ROWS", 1)
     columns = {
         "user_id": pa.array([1, 2, None, 1]),
         "text": ["x", "y\x00", "z\x00", "w" * 101],
         "created_at": ["2020-01-01", "soon", None, "2020-01-01T00:00Z"],
         "likes": [1, 2, 3, 4],
     }
-    first = write("a.parquet", columns, row_group_size=1)
+    first = write("a.parquet", columns)
     second = write("b.parquet", {"user_id": ["a"], "text": ["v\x00"]})
     inputs = Inputs(interactions=(first, second), max_text_chars=100)
     found = {
