@@ -158,8 +158,8 @@ def test_a_tiny_file_of_a_huge_column_takes_bounded_memory(
     """Some kilobytes stand for gigabytes of one text: refused at the cap, small until then."""
     path = tmp_path / "a.parquet"
     if options:
-        text = pa.array(["a" * 200_000] * 1_000)
-        ids = pa.array([f"u{n % 7}" for n in range(1_000)])
+        text = pa.array(["a" * 200_000] * 2_000)
+        ids = pa.array([f"u{n % 7}" for n in range(2_000)])
         table = pa.table({"user_id": ids, "text": text})
         pq.write_table(table, path, compression="zstd", **options)
     else:
@@ -174,7 +174,7 @@ def test_a_tiny_file_of_a_huge_column_takes_bounded_memory(
     *message, grown = done.stdout.splitlines()
     assert "row group 0 decodes to more than 157,286,400 bytes" in message[0]
     assert "inputs.max_row_group_bytes" in message[1]
-    assert int(grown) < 350
+    assert int(grown) < 400, grown
 
 
 @pytest.mark.parametrize("beyond", [False, True])
