@@ -30,9 +30,8 @@ from tests.store.world import BUCKETS, Plan, publish, read_view, run, table_of, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pytest
-
     import pyarrow as pa
+    import pytest
 
     from personalm.records import Key
     from personalm.settings import Settings
