@@ -41,10 +41,10 @@ class ObjectFiles:
 
     def create(self, path: Path, data: bytes | Iterable[bytes]) -> None:
         """Write a new object. Raises FileExistsError, and leaves it, where the name is taken."""
+        store, key = _open(path)
         import obstore  # noqa: PLC0415 - an extra
         from obstore.exceptions import AlreadyExistsError, BaseError  # noqa: PLC0415 - the same
 
-        store, key = _open(path)
         writer = secrets.token_hex(16)
         try:
             obstore.put(
@@ -65,25 +65,25 @@ class ObjectFiles:
 
     def replace(self, path: Path, data: bytes | Iterable[bytes]) -> None:
         """Write an object in place of the one of that name; readers see the old or the new one."""
+        store, key = _open(path)
         import obstore  # noqa: PLC0415 - an extra
 
-        store, key = _open(path)
         with _in_words(path):
             obstore.put(store, key, _whole(data), use_multipart=False)
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of an object. Raises FileNotFoundError where there is none."""
+        store, key = _open(path)
         import obstore  # noqa: PLC0415 - an extra
 
-        store, key = _open(path)
         with _in_words(path):
             return obstore.get(store, key).bytes().to_bytes()
 
     def names(self, folder: Path) -> tuple[str, ...]:
         """Return the names directly below a place, sorted; none where nothing is there."""
+        store, key = _open(folder)
         import obstore  # noqa: PLC0415 - an extra
 
-        store, key = _open(folder)
         with _in_words(folder):
             found = obstore.list_with_delimiter(store, key or None)
         paths = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
@@ -91,17 +91,17 @@ class ObjectFiles:
 
     def remove(self, path: Path) -> None:
         """Remove an object; one that is gone already is fine."""
+        store, key = _open(path)
         import obstore  # noqa: PLC0415 - an extra
 
-        store, key = _open(path)
         with _in_words(path):
             obstore.delete(store, [key])
 
     def remove_tree(self, path: Path) -> None:
         """Remove an object and all that is below its name; what is gone already is fine."""
+        store, key = _open(path)
         import obstore  # noqa: PLC0415 - an extra
 
-        store, key = _open(path)
         with _in_words(path):
             for found in obstore.list(store, key):
                 obstore.delete(store, [each["path"] for each in found])
@@ -117,10 +117,10 @@ class ObjectFiles:
             yield
 
     def _is_by(self, writer: str, path: Path) -> bool:
+        store, key = _open(path)
         import obstore  # noqa: PLC0415 - an extra
         from obstore.exceptions import BaseError  # noqa: PLC0415 - the same
 
-        store, key = _open(path)
         try:
             found = obstore.get(store, key).attributes
         except (BaseError, FileNotFoundError):
@@ -129,6 +129,7 @@ class ObjectFiles:
 
 
 def _open(path: Path) -> tuple[S3Store, str]:
+    """Return the client for a path, and its key there. It comes first: it says what to install."""
     assert isinstance(path, RemotePath)  # noqa: S101 - the layout of a place makes its paths
     return connect(path), path.key
 

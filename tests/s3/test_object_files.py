@@ -152,11 +152,14 @@ def test_an_endpoint_that_says_nothing_is_given_up_in_time(
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever uses s3:// without it reads what to install."""
-    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    for module in ("obstore", "obstore.store", "obstore.exceptions"):
+        monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr(remote, "_connect", remote._connect.__wrapped__)
+    place = place_of("s3://bucket/out")
 
-    with pytest.raises(SettingsError, match=r'pip install "personalm\[s3\]"'):
-        status("s3://bucket/out")
+    for use in (status, *OPERATIONS.values()):
+        with pytest.raises(SettingsError, match=r'pip install "personalm\[s3\]"'):
+            use(place)
 
 
 def test_personal_data_does_not_travel_in_the_open(

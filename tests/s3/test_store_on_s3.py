@@ -130,6 +130,24 @@ def test_a_killed_run_goes_on_and_gives_the_table_of_an_uninterrupted_local_one(
     assert export(output, tmp_path / "texts.csv") == rows.num_rows
 
 
+def test_what_a_dropped_run_has_spilled_here_goes(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the next start, whatever that is; what other outputs have spilled stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    spilled = []
+    for name in ("out", "other"):
+        store = Store.open(f"{s3}/{name}", buckets=BUCKETS)
+        with store.lock():
+            spilled.append(store.start_run("m1").spill_folder)
+        spilled[-1].mkdir()
+    store = Store.require(f"{s3}/out")
+    with store.lock():
+        store.start_run("m2")
+
+    assert [folder.exists() for folder in spilled] == [False, True]
+
+
 def test_the_pointer_names_the_files_of_the_newest_snapshot(s3: str) -> None:
     """A reader of plain Parquet finds them in one object; damage to it is found and mended."""
     output = s3 + "/out"
