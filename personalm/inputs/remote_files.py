@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from personalm.errors import InputDamagedError, InputError
-from personalm.remote import RemotePath, connect, explain, is_no_bucket
+from personalm.remote import RemotePath, connect, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,10 +149,10 @@ def _in_words(path: RemotePath) -> Iterator[None]:
             file=str(path),
             remedy="Wait until it is written, and give it its name only then.",
         ) from None
-    except (BaseError, FileNotFoundError) as error:
-        if isinstance(error, FileNotFoundError) and not is_no_bucket(error):
-            raise InputDamagedError(
-                "the file is not there", file=str(path), remedy="Check the inputs."
-            ) from None
+    except FileNotFoundError:
+        raise InputDamagedError(
+            "the file is not there", file=str(path), remedy="Check the inputs."
+        ) from None
+    except BaseError as error:
         message, remedy = explain(error, path)
         raise InputError(message, remedy=remedy) from None
