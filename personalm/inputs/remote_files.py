@@ -72,10 +72,11 @@ class RemoteFile(io.RawIOBase):
 
 def stamp_of(path: RemotePath) -> tuple[str, int]:
     """Return the version of an object, as the store calls it, and its size."""
+    client = connect(path)  # first: it says what to install
     import obstore  # noqa: PLC0415 - an extra
 
     with _in_words(path):
-        found = obstore.head(connect(path), path.key)
+        found = obstore.head(client, path.key)
     return found["e_tag"] or "", found["size"]
 
 
@@ -104,22 +105,20 @@ def list_remote(place: RemotePath) -> Iterator[tuple[RemotePath, RemotePath | No
 
 
 def _exists(path: RemotePath) -> bool:
-    import obstore  # noqa: PLC0415 - an extra
-
     try:
-        with _in_words(path):
-            obstore.head(connect(path), path.key)
+        stamp_of(path)
     except InputDamagedError:
         return False
     return True
 
 
 def _list_below(place: RemotePath) -> Iterator[RemotePath]:
+    client = connect(place)  # first: it says what to install
     import obstore  # noqa: PLC0415 - an extra
 
     root = RemotePath("/", place.bucket)
     with _in_words(place):
-        for found in obstore.list(connect(place), place.key or None):
+        for found in obstore.list(client, place.key or None):
             yield from (root / each["path"] for each in found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from personalm import pipeline, read_results
+from personalm import pipeline, read_results, remote
 from personalm.errors import InputDamagedError, InputError, SettingsError
 from personalm.inputs.files import find_sources
 from personalm.inputs.lookup import find_user
@@ -75,7 +76,7 @@ def tree(s3: str, tmp_path: Path) -> tuple[str, str]:
 )
 def test_the_same_files_are_found_as_on_a_disk(tree: tuple[str, str], names: Sequence[str]) -> None:
     """As a file, a folder, a glob or a list of them; with the columns that folders give."""
-    local, remote = (
+    here, there = (
         [
             (str(file.path).removeprefix(place), dict(file.folders), file.open().read().to_pylist())
             for file in find_sources([f"{place}/{name}" for name in names], table="t")
@@ -83,8 +84,8 @@ def test_the_same_files_are_found_as_on_a_disk(tree: tuple[str, str], names: Seq
         for place in tree
     )
 
-    assert remote == local
-    assert local
+    assert there == here
+    assert here
 
 
 def test_a_run_over_remote_inputs_equals_one_over_local_ones(s3: str, tmp_path: Path) -> None:
@@ -180,3 +181,16 @@ def test_what_is_not_there_is_said(s3: str, tmp_path: Path) -> None:
     upload(path, f"{s3}/x.parquet")
     with pytest.raises(InputDamagedError, match=r"s3://.*x\.parquet.* no whole Parquet file"):
         find_sources([f"{s3}/x.parquet"], table="t")
+
+
+@pytest.mark.parametrize("location", ["s3://bucket", "s3://bucket/x"])
+def test_the_extra_is_named_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    """Whoever uses s3:// without it reads what to install."""
+    for module in ("obstore", "obstore.store", "obstore.exceptions"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(remote, "_connect", remote._connect.__wrapped__)
+
+    with pytest.raises(SettingsError, match=r'pip install "personalm\[s3\]"'):
+        find_sources([location], table="t")
