@@ -26,6 +26,7 @@ from personalm.store.journal import Journal
 from personalm.store.layout import Layout
 from personalm.store.object_files import files_at
 from personalm.store.schema import TABLES
+from personalm.store.scratch import clear_scratch
 from personalm.store.snapshots import DataFile, Records, Snapshot
 from personalm.store.store import Store
 from personalm.store.tidying import list_data, named_by
@@ -59,9 +60,7 @@ class Erasure:
         return not (self.snapshot or self.num_snapshots or self.num_units)
 
 
-def forget(
-    path: str | Path, user_ids: Collection[str], *, files: Objects | None = None
-) -> Erasure:
+def forget(path: str | Path, user_ids: Collection[str], *, files: Objects | None = None) -> Erasure:
     """Erase all that an output folder holds of some users, given by their canonical ids.
 
     Raises StoreLockedError at once where a run is under way, and StoreError where something
@@ -110,6 +109,7 @@ class _Eraser:
             num_units += journal.erase(self._user_ids)
             if journal.run_id in published:
                 self._files.remove_tree(folder)
+        clear_scratch(self._layout.runs, self._files.names(self._layout.runs))
         return num_units
 
     def publish_without(self) -> tuple[int | None, dict[str, int]]:

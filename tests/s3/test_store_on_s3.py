@@ -14,23 +14,26 @@ from secrets import token_hex
 from threading import Barrier
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from personalm import pipeline, read_results
 from personalm.errors import StoreError
 from personalm.remote import RemotePath, place_of
 from personalm.settings import load_settings
 from personalm.store.export import export
+from personalm.store.forgetting import forget
 from personalm.store.journal import Journal
 from personalm.store.object_files import ObjectFiles
 from personalm.store.reading import status
 from personalm.store.store import Store
 from personalm.store.verify import find_leftovers, verify
 from tests.s3.server import ACCESS_KEY, SECRET_KEY
-from tests.store.world import BUCKETS, Plan, publish, read_view, run, table_of, wanted
+from tests.store.world import BUCKETS, Plan, key_of, publish, read_view, run, table_of, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pyarrow as pa
     import pytest
 
     from personalm.records import Key
@@ -176,6 +179,35 @@ def test_a_store_rolls_back_and_is_vacuumed(s3: str) -> None:
         assert store.vacuum(keep=1) > 0
 
     assert read_view(output) == table_of(wanted(*USERS, version="v1"))
+    assert verify(output) == find_leftovers(output) == ()
+
+
+def test_a_forgotten_user_leaves_nothing(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in a snapshot, not in the journal of an unfinished run, not in what it has spilled."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    output = remote(s3) / "out"
+    for version in ("v1", "v2"):
+        run(output, wanted(*USERS, version=version))
+    store = Store.require(output)
+    with store.lock():
+        journal = store.start_run("m2")
+        Plan(store, wanted(*USERS, version="v3")).write(journal)
+        journal.withdraw(0, [key_of("ada")])
+        journal.spill_folder.mkdir()
+
+    erasure = forget(output, ["ada"])
+
+    assert (erasure.num_snapshots, erasure.snapshot) == (2, 3)
+    assert erasure.num_units > 0
+    assert not journal.spill_folder.exists()
+    assert read_view(output) == table_of(wanted("bo", "cy", version="v2"))
+    for path, data in contents(output).items():
+        users = pq.read_table(pa.BufferReader(data))["user_id"] if path.suffix == ".parquet" else []
+        assert "ada" not in [str(user) for user in users]
+        assert b"ada" not in data or path.suffix == ".parquet"
+    assert forget(output, ["ada"]).is_empty
     assert verify(output) == find_leftovers(output) == ()
 
 
