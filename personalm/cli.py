@@ -21,6 +21,7 @@ from personalm import __version__
 from personalm.errors import PersonalmError, SettingsError, Stopped, fault_of
 from personalm.hashing import user_digest
 from personalm.progress import make_progress
+from personalm.remote import RemotePath
 from personalm.visible import LineFormatter, visible, visible_line
 
 if TYPE_CHECKING:
@@ -629,7 +630,9 @@ def _print_summary(summary: Summary, output: Path) -> None:
         f"(generated {counts.generated}, resumed {counts.resumed})"
     )
     if summary.snapshot:
-        print(f"snapshot {summary.snapshot} published; read {output / 'latest' / 'results'}")
+        where = output / "latest" / "results"
+        how = f"`personalm export {output} FILE`" if isinstance(output, RemotePath) else where
+        print(f"snapshot {summary.snapshot} published; read {how}")
     else:
         print("nothing changed; no new snapshot")
     _print_beside(counts, "were")

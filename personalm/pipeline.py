@@ -20,9 +20,10 @@ from personalm.inputs.spill import Spill
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
 from personalm.records import EVERYTHING, Counts, Outcome, Scope
+from personalm.remote import place_of
 from personalm.settings import Settings
-from personalm.store.files import LocalFiles
 from personalm.store.journal import Journal
+from personalm.store.object_files import files_at
 from personalm.store.store import Store
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Run:
 
     @classmethod
     def _attach(cls, folder: Path) -> Run:
-        spec = json.loads((folder / _SPEC).read_text(encoding="utf-8"))
+        folder = place_of(folder)
+        spec = json.loads(files_at(folder).read(folder / _SPEC))
         settings = Settings.model_validate(spec["settings"])
         journal = Journal.attach(folder)
         return cls(
@@ -253,7 +255,7 @@ def _write_spec(folder: Path, settings: Settings, intake: Intake) -> None:
         "limits": list(intake.limits),
         "scope": {**asdict(scope), "users": users},
     }
-    LocalFiles().replace(folder / _SPEC, json.dumps(spec).encode())
+    files_at(folder).replace(folder / _SPEC, json.dumps(spec).encode())
 
 
 def _read_scope(values: Mapping[str, Any]) -> Scope:

@@ -24,6 +24,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 from personalm.errors import SettingsError
+from personalm.remote import place_of
 
 PREFIX = "PERSONALM_"
 CONFIG_VARIABLE = "PERSONALM_CONFIG"
@@ -231,6 +232,11 @@ class Settings(BaseSettings):
     generation: Generation = Generation()
     selection: Selection = Selection()
     store: Store = Store()
+
+    @field_validator("output")
+    @classmethod
+    def _known_place(cls, value: Path) -> Path:
+        return place_of(value)
 
     @model_validator(mode="after")
     def _kinds_once(self) -> Self:

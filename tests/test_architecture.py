@@ -19,6 +19,7 @@ BASE = {
     "bundled",
     "terms",
     "foreign",
+    "remote",
     "visible",
     "discreet",
     "breaker",

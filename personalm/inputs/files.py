@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personalm.errors import InputDamagedError, InputError
+from personalm.inputs.remote_files import RemoteFile, list_remote, stamp_of
+from personalm.remote import RemotePath, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +31,7 @@ READ_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 _SUFFIX = ".parquet"
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
-_Stamp: TypeAlias = tuple[int, ...]
+_Stamp: TypeAlias = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def find_sources(
                 remedy=f"Check inputs.{table}: a file, a folder with *.parquet, or a glob.",
             )
         for path, root in paths:
-            found.setdefault(Path(os.path.realpath(path)), (path, root))
+            found.setdefault(_real(path), (path, root))
     sources = []
     for path, root in sorted(found.values()):
         try:
@@ -95,11 +97,12 @@ def find_sources(
 
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a Parquet file. Raises InputDamagedError where it is truncated, empty or foreign."""
-    if not path.is_file():
+    source = RemoteFile(path) if isinstance(path, RemotePath) else path
+    if source is path and not path.is_file():
         raise InputDamagedError("not a regular file", file=str(path))
     try:
         return pq.ParquetFile(
-            path,
+            source,
             # Whole row groups are not held in memory, and a time of the old form may lie far away.
             pre_buffer=False,
             coerce_int96_timestamp_unit="us",
@@ -143,7 +146,13 @@ def _look_at(path: Path, root: Path) -> SourceFile:
     return SourceFile(path=path, schema=schema, stamp=stamp, folders=_folder_columns(path, root))
 
 
+def _real(path: Path) -> Path:
+    return path if isinstance(path, RemotePath) else Path(os.path.realpath(path))
+
+
 def _stamp_of(path: Path) -> _Stamp:
+    if isinstance(path, RemotePath):
+        return stamp_of(path)
     try:
         stat = path.stat()
     except (OSError, ValueError) as error:
@@ -153,10 +162,13 @@ def _stamp_of(path: Path) -> _Stamp:
 
 def _list(location: str, table: str) -> Iterator[tuple[Path, Path]]:
     """Yield the files of a location, each with the folder below which it was found."""
+    if location.startswith("s3://"):
+        yield from _list_remote(location)
+        return
     if "://" in location:
         raise InputError(
             f"{table}: {location} is not a local path",
-            remedy="Copy the files here, or mount the place as a folder.",
+            remedy="Give s3://BUCKET/FOLDER, copy the files here, or mount the place as a folder.",
         )
     place = Path(location)
     if place.exists() or place.is_symlink():
@@ -166,6 +178,18 @@ def _list(location: str, table: str) -> Iterator[tuple[Path, Path]]:
         path = Path(match)
         if not _is_skipped(path.name):
             yield from _list_place(path)
+
+
+def _list_remote(location: str) -> Iterator[tuple[Path, Path]]:
+    place = place_of(location)
+    if isinstance(place, RemotePath):
+        for path, root in list_remote(place):
+            if root is None:
+                yield path, path.parent
+            elif path.name.lower().endswith(_SUFFIX) and not any(
+                map(_is_skipped, path.relative_to(root).parts)
+            ):
+                yield path, root
 
 
 def _list_place(place: Path) -> Iterator[tuple[Path, Path]]:

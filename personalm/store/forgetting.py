@@ -21,10 +21,12 @@ from personalm.errors import StoreDamagedError
 from personalm.hashing import bucket_of
 from personalm.records import Counts
 from personalm.store.bucket_files import BucketFiles
-from personalm.store.files import TEMPORARY, LocalFiles
+from personalm.store.files import TEMPORARY
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout
+from personalm.store.object_files import files_at
 from personalm.store.schema import TABLES
+from personalm.store.scratch import clear_scratch
 from personalm.store.snapshots import DataFile, Records, Snapshot
 from personalm.store.store import Store
 from personalm.store.tidying import list_data, named_by
@@ -33,6 +35,8 @@ from personalm.store.views import is_shown, show
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
+
+    from personalm.store.objects import Objects
 
 _log = logging.getLogger(__name__)
 
@@ -56,15 +60,13 @@ class Erasure:
         return not (self.snapshot or self.num_snapshots or self.num_units)
 
 
-def forget(
-    path: str | Path, user_ids: Collection[str], *, files: LocalFiles | None = None
-) -> Erasure:
+def forget(path: str | Path, user_ids: Collection[str], *, files: Objects | None = None) -> Erasure:
     """Erase all that an output folder holds of some users, given by their canonical ids.
 
     Raises StoreLockedError at once where a run is under way, and StoreError where something
     cannot be read or removed; the same call goes on from there.
     """
-    files = files or LocalFiles()
+    files = files or files_at(path)
     store = Store.require(path, files)
     with store.lock():
         eraser = _Eraser(Layout.at(path), files, frozenset(user_ids), store.num_buckets)
@@ -81,7 +83,7 @@ class _Eraser:
     """The steps of one erasure, each of which can be done again."""
 
     def __init__(
-        self, layout: Layout, files: LocalFiles, user_ids: frozenset[str], num_buckets: int
+        self, layout: Layout, files: Objects, user_ids: frozenset[str], num_buckets: int
     ) -> None:
         self._layout = layout
         self._files = files
@@ -107,6 +109,7 @@ class _Eraser:
             num_units += journal.erase(self._user_ids)
             if journal.run_id in published:
                 self._files.remove_tree(folder)
+        clear_scratch(self._layout.runs, self._files.names(self._layout.runs))
         return num_units
 
     def publish_without(self) -> tuple[int | None, dict[str, int]]:

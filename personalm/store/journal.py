@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.records import Key
+from personalm.remote import RemotePath, place_of
 from personalm.store.files import TEMPORARY, LocalFiles
 from personalm.store.layout import FORMAT, PARQUET, inside
+from personalm.store.object_files import files_at
 from personalm.store.parquet import count_rows, decode, encode
 from personalm.store.schema import UNIT, from_unit, keys_of, to_unit
+from personalm.store.scratch import scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,7 +65,8 @@ class Journal:
 
         Raises StoreDamagedError where the folder holds no run of this version.
         """
-        files = files or LocalFiles()
+        files = files or files_at(folder)
+        folder = place_of(folder)
         if folder.is_symlink():
             raise StoreDamagedError(f"{folder} is a link, no folder of a run")
         folder = folder.resolve()
@@ -78,7 +82,7 @@ class Journal:
     @property
     def spill_folder(self) -> Path:
         """Where the run's inputs are spilled; made by others, and gone with the run."""
-        return inside(self.folder, _SPILL)
+        return scratch_of(self.folder) or inside(self.folder, _SPILL)
 
     @property
     def unit_ids(self) -> tuple[str, ...]:
@@ -155,10 +159,12 @@ class Journal:
 
         Whatever lies beside the units goes too: spilled inputs, notes of the run, unfinished files.
         """
+        self.delete_spill()
         for name in self._files.names(self.folder):
             if name not in {_IDENTITY, _UNITS}:
                 path = self.folder / name
-                (self._files.remove_tree if path.is_dir() else self._files.remove)(path)
+                is_tree = path.is_dir() or isinstance(path, RemotePath)
+                (self._files.remove_tree if is_tree else self._files.remove)(path)
         units = inside(self.folder, _UNITS)
         for name in self._files.names(units):
             if name.startswith(TEMPORARY):
@@ -173,7 +179,8 @@ class Journal:
 
     def delete_spill(self) -> None:
         """Remove what is left of the run's spilled inputs."""
-        self._files.remove_tree(self.spill_folder)
+        files = LocalFiles() if isinstance(self.folder, RemotePath) else self._files
+        files.remove_tree(self.spill_folder)
 
     def _load(self, unit_id: str) -> pa.Table | None:
         path = self._path(unit_id)

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from personalm.errors import StoreError
+from personalm.remote import place_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT = 1
 """Version of the folder's layout; a newer one is refused."""
@@ -46,7 +50,7 @@ class Layout:
     @classmethod
     def at(cls, path: str | Path) -> Layout:
         """Return the layout of a folder, which need not exist yet."""
-        return cls(Path(path).expanduser().resolve())
+        return cls(place_of(path).expanduser().resolve())
 
     @property
     def identity(self) -> Path:

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from personalm.errors import StoreDamagedError, StoreError
 from personalm.store.bucket_files import BucketFiles
-from personalm.store.files import LocalFiles
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout
+from personalm.store.object_files import files_at
 from personalm.store.schema import TABLES
 from personalm.store.snapshots import Records, Snapshot
 from personalm.store.store import Store
@@ -23,6 +23,8 @@ from personalm.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from personalm.store.objects import Objects
 
 T = TypeVar("T")
 
@@ -83,10 +85,10 @@ def status(path: str | Path) -> dict[str, Any]:
     }
 
 
-def require_output(path: str | Path) -> tuple[Layout, LocalFiles]:
+def require_output(path: str | Path) -> tuple[Layout, Objects]:
     """Return what is needed to read an output folder. Raises StoreError where it is none."""
     Store.require(path)
-    return Layout.at(path), LocalFiles()
+    return Layout.at(path), files_at(path)
 
 
 def _describe(snapshot: Snapshot) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def _require_snapshot(records: Records, layout: Layout) -> Snapshot:
     return snapshot
 
 
-def _last_counts(files: LocalFiles, layout: Layout) -> dict[str, Any] | None:
+def _last_counts(files: Objects, layout: Layout) -> dict[str, Any] | None:
     try:
         counts = json.loads(files.read(layout.last_run))["counts"]
         return {str(name): int(counts[name]) for name in counts}
@@ -117,9 +119,7 @@ def _last_counts(files: LocalFiles, layout: Layout) -> dict[str, Any] | None:
         raise StoreDamagedError(f"{layout.last_run} is damaged") from None
 
 
-def _unfinished(
-    files: LocalFiles, layout: Layout, snapshot: Snapshot | None
-) -> dict[str, Any] | None:
+def _unfinished(files: Objects, layout: Layout, snapshot: Snapshot | None) -> dict[str, Any] | None:
     try:
         names = files.names(layout.runs)
     except StoreError:

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.records import LiveRow
 from personalm.store.bucket_files import BucketFiles
-from personalm.store.files import LocalFiles
 from personalm.store.identity import create_identity, read_identity
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout
+from personalm.store.object_files import files_at
 from personalm.store.publication import Publication
 from personalm.store.schema import KEY, keys_of
+from personalm.store.scratch import clear_scratch
 from personalm.store.snapshots import Records, Snapshot
 from personalm.store.tidying import RETAINED, list_data, tidy
 from personalm.store.views import is_shown, show
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from personalm.records import Counts, Key
+    from personalm.store.objects import Objects
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class Store:
     """An output folder. `num_buckets` is fixed when it is made."""
 
     def __init__(
-        self, layout: Layout, *, num_buckets: int, files: LocalFiles, keep: int = RETAINED
+        self, layout: Layout, *, num_buckets: int, files: Objects, keep: int = RETAINED
     ) -> None:
         self.num_buckets = num_buckets
         self._keep = keep
@@ -59,14 +61,14 @@ class Store:
         *,
         buckets: int,
         keep: int = RETAINED,
-        files: LocalFiles | None = None,
+        files: Objects | None = None,
     ) -> Store:
         """Open an output folder, or make it with so many buckets.
 
         A folder that exists keeps its number of buckets. `keep` is the number of snapshots that a
         commit leaves. Raises StoreError where another version has written the folder.
         """
-        files = files or LocalFiles()
+        files = files or files_at(path)
         layout = Layout.at(path)
         num_buckets = read_identity(files, layout)
         if num_buckets is None:
@@ -75,9 +77,9 @@ class Store:
         return cls(layout, num_buckets=num_buckets, files=files, keep=keep)
 
     @classmethod
-    def find(cls, path: str | Path, files: LocalFiles | None = None) -> Store | None:
+    def find(cls, path: str | Path, files: Objects | None = None) -> Store | None:
         """Open an output folder to read it, `None` where there is none. Nothing is written."""
-        files = files or LocalFiles()
+        files = files or files_at(path)
         layout = Layout.at(path)
         num_buckets = read_identity(files, layout)
         if num_buckets is None:
@@ -85,7 +87,7 @@ class Store:
         return cls(layout, num_buckets=num_buckets, files=files)
 
     @classmethod
-    def require(cls, path: str | Path, files: LocalFiles | None = None) -> Store:
+    def require(cls, path: str | Path, files: Objects | None = None) -> Store:
         """Open an output folder that there must be. Raises StoreError where it is none."""
         store = cls.find(path, files)
         if store is None:
@@ -139,6 +141,7 @@ class Store:
         """
         self._settle()
         journal = self._resume(fingerprint)
+        clear_scratch(self._layout.runs, self._files.names(self._layout.runs))
         if journal is None:
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             self._files.make_folder(self._layout.runs, private=True)

@@ -4,7 +4,8 @@
 its snapshot is kept, so that a reader that resolved `latest` finds all its files for that long.
 One that goes through `latest` for each file anew may miss a file where a swap comes in between; it
 never sees files of two snapshots that differ, for no two files ever have the same name. Files of a
-view are second names of the snapshot's bucket files.
+view are second names of the snapshot's bucket files. Where there are no links, a pointer takes
+the place of both.
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from personalm.store.files import TEMPORARY
+from personalm.store.files import TEMPORARY, LocalFiles
 from personalm.store.layout import PARQUET, inside
 from personalm.store.parquet import encode
+from personalm.store.pointer import is_pointed_at, point
 from personalm.store.schema import TABLES
 
 if TYPE_CHECKING:
-    from personalm.store.files import LocalFiles
     from personalm.store.layout import Layout
+    from personalm.store.objects import Objects
     from personalm.store.snapshots import Snapshot
 
 _EMPTY = f"empty{PARQUET}"
 """File of a table without rows: it carries the columns."""
 
 
-def show(files: LocalFiles, layout: Layout, snapshot: Snapshot) -> None:
+def show(files: Objects, layout: Layout, snapshot: Snapshot) -> None:
     """Make the view of a snapshot, or complete it, and let `latest` point to it."""
+    if not isinstance(files, LocalFiles):
+        point(files, layout, snapshot)
+        return
     view = layout.view(snapshot.number)
     for table, schema in TABLES.items():
         folder = inside(view, table)
@@ -43,8 +48,10 @@ def show(files: LocalFiles, layout: Layout, snapshot: Snapshot) -> None:
     files.point(layout.latest, _target(layout, snapshot))
 
 
-def is_shown(files: LocalFiles, layout: Layout, snapshot: Snapshot) -> bool:
+def is_shown(files: Objects, layout: Layout, snapshot: Snapshot) -> bool:
     """Say whether `latest` leads to exactly the files of a snapshot."""
+    if not isinstance(files, LocalFiles):
+        return is_pointed_at(files, layout, snapshot)
     if files.target_of(layout.latest) != _target(layout, snapshot):
         return False
     view = layout.view(snapshot.number)

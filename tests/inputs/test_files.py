@@ -121,8 +121,8 @@ def test_a_folder_named_like_a_file_is_a_folder(write: Write) -> None:
 
 def test_a_remote_place_is_refused_by_name() -> None:
     """What cannot be read is said, not taken for a folder of that name."""
-    with pytest.raises(InputError, match="s3://bucket/x is not a local path"):
-        find_files(["s3://bucket/x"], table="t")
+    with pytest.raises(InputError, match="gs://bucket/x is not a local path"):
+        find_files(["gs://bucket/x"], table="t")
 
 
 def test_folder_names_give_columns_as_text_below_the_location_only(write: Write) -> None:
