@@ -20,9 +20,10 @@ import pytest
 
 from personalm import pipeline
 from personalm.api import generate_for
-from personalm.cli import _run, app
+from personalm.cli import app
 from personalm.errors import PersonalmError
 from personalm.pipeline import Run, open_run
+from personalm.shell import run_command
 from personalm.store.forgetting import forget
 from personalm.store.reading import read_table
 from personalm.store.store import Store
@@ -75,7 +76,7 @@ class World:
             encoding="utf-8",
         )
         self.patch.setenv("PERSONALM_CONFIG", str(config))
-        return _run(app, list(arguments))
+        return run_command(app, list(arguments))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from personalm.cli import _run, app
+from personalm.cli import app
+from personalm.shell import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> Done:
-        code = _run(app, list(arguments))
+        code = run_command(app, list(arguments))
         told = capsys.readouterr()
         return Done(returncode=code, stdout=told.out, stderr=told.err)
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalm import demo, preview
-from personalm.cli import run_app
 from personalm.errors import InputError
 from personalm.progress import BarProgress, LineProgress
 from personalm.records import Candidate, Key, Outcome, Reason, Rejection, Stage
+from personalm.shell import run_app
 from personalm.visible import LineFormatter, visible, visible_line
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 # What the command needs is loaded once, here, and not again in every child.
-from personalm import cli, pipeline
+from personalm import cli, pipeline, shell
 from personalm.store import reading, tidying, verify
 from personalm.store.files import LocalFiles
 from tests.faults.modes import MODES, applies, needs_room
@@ -30,7 +30,7 @@ _LOADED = (pipeline, reading, tidying, verify)
 _FIRED = "!"
 """Line of the trace that says that the fault was met."""
 
-SERVED = frozenset({0, cli.REJECTED_SOME})
+SERVED = frozenset({0, shell.REJECTED_SOME})
 """Exit codes of a command that did what it was asked to."""
 
 
@@ -106,13 +106,13 @@ def _serve(
     streams: tuple[IO[bytes], ...],
 ) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, cli._stop)
+    signal.signal(signal.SIGTERM, shell.stop)
     sys.stdout, sys.stderr = (io.TextIOWrapper(s, write_through=True) for s in streams[:2])
     _watch(fault, streams[2])
     if before:
         before()
     try:
-        return cli._run(cli.app, list(arguments))
+        return shell.run_command(cli.app, list(arguments))
     except BaseException:  # noqa: BLE001 - as the interpreter does it: a traceback, and exit code 1
         traceback.print_exc()
         return 1

@@ -1,0 +1,46 @@
+"""Arguments that several commands take."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from personalm.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
+
+
+def read_users(named: Sequence[str]) -> tuple[str, ...]:
+    """Return user ids: each argument is a file with one id a line, or ids with commas between."""
+    from personalm.inputs.ids import canonical_id
+
+    ids: list[str] = []
+    for each in named:
+        path = Path(each)
+        # A name that is too long for a file is ids.
+        with suppress(OSError, ValueError):
+            if path.is_file():
+                ids += read_lines(path)
+                continue
+        ids += each.split(",")
+    found = tuple(dict.fromkeys(filter(None, map(str.strip, ids))))
+    if not found:
+        raise SettingsError(
+            "no user is named", remedy="Give ids with commas between them, or a file of ids."
+        )
+    return tuple(map(canonical_id, found))
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a file of ids, without the space around them. Raises SettingsError."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{path} is no text in UTF-8", remedy="Write one id a line.") from None

@@ -1,0 +1,84 @@
+"""`personalm forget`: erase people from an output folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from personalm.commands.arguments import Config, read_lines
+from personalm.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def forget(
+    output: Path,
+    *users: str,
+    file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
+    config: Config = None,
+) -> int:
+    """Erase all that an output folder holds of some users, in old snapshots too.
+
+    Everybody else's rows stay as they are. Where the users are still in the inputs, the next run
+    writes for them again: remove their rows there, or set `opt_out` in their profiles.
+
+    Examples:
+    - `personalm forget OUT u-maren u-hale`
+    - `personalm forget OUT --file ids.txt --config personalm.toml`
+
+    Parameters
+    ----------
+    output
+        Folder of the results.
+    users
+        Ids of the users.
+    file
+        File with one id a line.
+    config
+        TOML file with the settings: its inputs are searched for the users, too.
+    """
+    from personalm.inputs.ids import canonical_id
+    from personalm.store.forgetting import forget as erase
+
+    named = [*users, *(read_lines(file) if file else ())]
+    ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each))
+    if not ids:
+        raise SettingsError("no user is named", remedy="Give ids, or a file: --file IDS.")
+    erasure = erase(output, ids)
+    who = f"the {len(ids)} users named" if len(ids) > 1 else "the user named"
+    if erasure.is_empty:
+        print(f"nothing of {who} is in {output}")
+    else:
+        rows = ", ".join(f"{number} {table}" for table, number in erasure.num_rows.items())
+        print(
+            f"erased of {who}: {rows or 'no live rows'}; {erasure.num_snapshots} older snapshots, "
+            f"{erasure.num_units} units of unfinished runs"
+        )
+        if erasure.snapshot:
+            print(f"snapshot {erasure.snapshot} published without them")
+    print(_say_who_is_left(ids, config))
+    return 0
+
+
+def _say_who_is_left(ids: Sequence[str], config: Path | None) -> str:
+    """Say whether the next run would write for forgotten users again, and what to do."""
+    remedy = "remove their rows there, or set opt_out in their profiles"
+    if config is None:
+        return f"If they are still in the inputs, the next run writes for them again: {remedy}."
+    from personalm.inputs.lookup import find_user
+    from personalm.settings import load_settings
+
+    inputs = load_settings(config).inputs
+    found = [user for user in (find_user(inputs, each) for each in ids) if user is not None]
+    num_served = sum(not user.profile.opt_out for user in found)
+    if not found:
+        return "The inputs hold nothing of them."
+    if not num_served:
+        return "The inputs still hold them, as opted out: no run writes for them."
+    return (
+        f"The inputs still hold {num_served} of them, and the next run writes for them again: "
+        f"{remedy}."
+    )
