@@ -4,7 +4,7 @@
 
 Both draw the same number of candidates for the same prompts at the same sampling settings, with
 the same model in the same dtype. Only generated tokens are counted. Rounds are interleaved and the
-medians printed. `generate` is given its best batch size of those tried.
+medians printed. `generate` is given its best of the batch sizes and attentions tried.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import statistics
 import time
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ import torch
 
 from personalm.forecasting import open_plans
 from personalm.generation.loading import LoadedModel, load_model
+from personalm.generation.shared_prefix import SHARED_PREFIX
 from personalm.generation.torch_engine import TorchEngine
 from personalm.prompting.prompter import Prompter
 from personalm.records import Prompt
@@ -33,6 +36,7 @@ NUM_CANDIDATES = 4
 NUM_NEW_TOKENS = 32
 ROUNDS = 2
 BATCH_SIZES = (4, 8)
+ATTENTIONS = ("eager", "sdpa")
 OUTPUT = Path("bench-output") / "speed.json"
 
 
@@ -44,9 +48,9 @@ def main() -> None:
     systems: dict[str, Callable[[], int]] = {
         "personalm": lambda: run_engine(model, prompts),
     }
-    for size in BATCH_SIZES:
-        systems[f"generate, {size} prompts a batch"] = lambda size=size: run_generate(  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            model, prompts, size
+    for size, attention in product(BATCH_SIZES, ATTENTIONS):
+        systems[f"generate, {size} prompts, {attention}"] = partial(
+            run_generate, model, prompts, size, attention
         )
     rates = measure(systems)
     print(
@@ -104,13 +108,17 @@ def measure(systems: dict[str, Callable[[], int]]) -> dict[str, list[float]]:
 
 def run_engine(model: LoadedModel, prompts: Sequence[Prompt]) -> int:
     """Return the number of tokens that the engine draws."""
+    network: Any = model.network
+    network.set_attn_implementation(SHARED_PREFIX)
     engine = TorchEngine(model, max_batch_tokens=16_384)
     return sum(s.num_tokens for draw in engine.generate(iter(prompts)) for s in draw.samples)
 
 
 @torch.inference_mode()
-def run_generate(model: LoadedModel, prompts: Sequence[Prompt], size: int) -> int:
+def run_generate(model: LoadedModel, prompts: Sequence[Prompt], size: int, attention: str) -> int:
     """Return the number of tokens that transformers' generate draws, end tokens not counted."""
+    network: Any = model.network
+    network.set_attn_implementation(attention)
     num_tokens = 0
     ordered = sorted(prompts, key=lambda prompt: len(prompt.token_ids))
     ends = torch.tensor(sorted(model.eos_ids))
@@ -124,7 +132,6 @@ def run_generate(model: LoadedModel, prompts: Sequence[Prompt], size: int) -> in
             [[0] * (width - len(p.token_ids)) + [1] * len(p.token_ids) for p in batch]
         )
         sampling = batch[0].sampling
-        network: Any = model.network
         output = network.generate(
             input_ids=ids,
             attention_mask=mask,
