@@ -8,8 +8,6 @@ wherever it stands: pydantic-settings would ignore an unknown environment variab
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,15 +21,13 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from personalm.configuration import CONFIG_VARIABLE, TABLES, find_config, read_config
 from personalm.errors import SettingsError
 from personalm.remote import place_of
 
 PREFIX = "PERSONALM_"
-CONFIG_VARIABLE = "PERSONALM_CONFIG"
 DATA_VARIABLE = "PERSONALM_DATA"
 CACHE_VARIABLE = "PERSONALM_CACHE"
-DEFAULT_FILE = Path("personalm.toml")
-TABLES = ("profiles", "interactions", "items", "requests")
 
 _FILE = "file"
 
@@ -264,20 +260,6 @@ class Settings(BaseSettings):
         )
 
 
-def find_config(config: str | Path | None) -> Path | None:
-    """Return the file named by the argument, PERSONALM_CONFIG or ./personalm.toml, in this order.
-
-    Raises SettingsError for a file that is named and does not exist.
-    """
-    named = config or os.environ.get(CONFIG_VARIABLE)
-    if named:
-        path = Path(named)
-        if not path.is_file():
-            raise SettingsError(f"configuration file {path} does not exist")
-        return path.resolve()
-    return DEFAULT_FILE.resolve() if DEFAULT_FILE.is_file() else None
-
-
 def load_settings(config: str | Path | None = None, **overrides: object) -> Settings:
     """Read the settings; an override is an argument of the caller and wins, `None` is not given.
 
@@ -285,7 +267,7 @@ def load_settings(config: str | Path | None = None, **overrides: object) -> Sett
     Raises SettingsError naming the file and key.
     """
     path = find_config(config)
-    values = _read_toml(path) if path else {}
+    values = read_config(path) if path else {}
     arguments = _nest({name: value for name, value in overrides.items() if value is not None})
     try:
         _refuse_unknown_variables()
@@ -296,46 +278,6 @@ def load_settings(config: str | Path | None = None, **overrides: object) -> Sett
     except SourceError as error:
         # It names the setting and the source; what stands there may be a secret.
         raise SettingsError(f"settings: {error}", remedy="Write it as JSON.") from None
-
-
-def resolve_path(value: str, folder: Path) -> str:
-    """Expand environment variables and make a path absolute; a URL stays as it is."""
-    expanded = re.sub(r"\$\{(\w+)\}", lambda match: _variable(match.group(1)), value)
-    if "://" in expanded:
-        return expanded
-    return str(folder / Path(expanded).expanduser())
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        raise SettingsError(
-            f"the configuration uses ${{{name}}}, which is not set",
-            remedy=f"Set it: {name}=FOLDER personalm ...",
-        )
-    return value if "://" in value else str(Path(value).expanduser().resolve())
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None
-    inputs = values.get("inputs", {})
-    if isinstance(inputs, dict):
-        for table in TABLES:
-            paths = inputs.get(table)
-            if isinstance(paths, str):
-                inputs[table] = resolve_path(paths, path.parent)
-            elif isinstance(paths, list):
-                inputs[table] = [resolve_path(str(p), path.parent) for p in paths]
-    for name in ("output", "templates_dir"):
-        if isinstance(values.get(name), str):
-            values[name] = resolve_path(values[name], path.parent)
-    model = values.get("model")
-    if isinstance(model, str) and (model.startswith((".", "/", "~", "${"))):
-        values["model"] = resolve_path(model, path.parent)
-    return values
 
 
 def _nest(given: Mapping[str, object]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ BASE = {
     "kinds",
     "bundled",
     "terms",
+    "configuration",
     "foreign",
     "remote",
     "visible",

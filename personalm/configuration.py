@@ -1,0 +1,74 @@
+"""Configuration files: where one is found, and its values with paths made absolute.
+
+Relative paths start at the file's folder, `${NAME}` in a path is an environment variable. What the
+values may be is not known here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from personalm.errors import SettingsError
+
+CONFIG_VARIABLE = "PERSONALM_CONFIG"
+DEFAULT_FILE = Path("personalm.toml")
+TABLES = ("profiles", "interactions", "items", "requests")
+
+
+def find_config(config: str | Path | None) -> Path | None:
+    """Return the file named by the argument, PERSONALM_CONFIG or ./personalm.toml, in this order.
+
+    Raises SettingsError for a file that is named and does not exist.
+    """
+    named = config or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise SettingsError(f"configuration file {path} does not exist")
+        return path.resolve()
+    return DEFAULT_FILE.resolve() if DEFAULT_FILE.is_file() else None
+
+
+def _resolve_path(value: str, folder: Path) -> str:
+    """Expand environment variables and make a path absolute; a URL stays as it is."""
+    expanded = re.sub(r"\$\{(\w+)\}", lambda match: _variable(match.group(1)), value)
+    if "://" in expanded:
+        return expanded
+    return str(folder / Path(expanded).expanduser())
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise SettingsError(
+            f"the configuration uses ${{{name}}}, which is not set",
+            remedy=f"Set it: {name}=FOLDER personalm ...",
+        )
+    return value if "://" in value else str(Path(value).expanduser().resolve())
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the values of a TOML file, its paths made absolute. Raises SettingsError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+    inputs = values.get("inputs", {})
+    if isinstance(inputs, dict):
+        for table in TABLES:
+            paths = inputs.get(table)
+            if isinstance(paths, str):
+                inputs[table] = _resolve_path(paths, path.parent)
+            elif isinstance(paths, list):
+                inputs[table] = [_resolve_path(str(p), path.parent) for p in paths]
+    for name in ("output", "templates_dir"):
+        if isinstance(values.get(name), str):
+            values[name] = _resolve_path(values[name], path.parent)
+    model = values.get("model")
+    if isinstance(model, str) and (model.startswith((".", "/", "~", "${"))):
+        values["model"] = _resolve_path(model, path.parent)
+    return values
