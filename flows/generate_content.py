@@ -19,9 +19,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.server import warn_of_open_server
+from personalm.accounts import Counts, Scope
 from personalm.pipeline import BucketReport, Run, Summary, open_run
 from personalm.progress import LineProgress, make_progress
-from personalm.records import Counts, Scope
 from personalm.settings import load_settings
 from personalm.shell import REJECTED_SOME, run_app
 

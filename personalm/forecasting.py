@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from personalm.accounts import EVERYTHING, Change, Counts, Scope
 from personalm.assembly import Assembly
 from personalm.errors import faults_in_words
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
-from personalm.records import EVERYTHING, Change, Counts, Scope
 from personalm.store.store import Store
 
 if TYPE_CHECKING:

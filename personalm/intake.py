@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from personalm.accounts import LiveRow, Scope
     from personalm.assembly import Assembly
     from personalm.planning.ledger import Plan
     from personalm.progress import Progress
-    from personalm.records import Key, LiveRow, Scope, UserInputs
+    from personalm.records import Key, UserInputs
     from personalm.settings import Settings
 
 

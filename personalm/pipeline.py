@@ -13,13 +13,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from personalm.accounts import EVERYTHING, Counts, Scope
 from personalm.assembly import Assembly
 from personalm.errors import faults_in_words
 from personalm.hashing import digest
 from personalm.inputs.spill import Spill
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
-from personalm.records import EVERYTHING, Counts, Outcome, Scope
 from personalm.remote import place_of
 from personalm.settings import Settings
 from personalm.store.journal import Journal
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from personalm.planning.ledger import Plan
     from personalm.progress import Progress
+    from personalm.records import Outcome
 
 _log = logging.getLogger(__name__)
 

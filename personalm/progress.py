@@ -10,7 +10,7 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from personalm.records import Counts
+from personalm.accounts import Counts
 from personalm.visible import visible_line
 
 if TYPE_CHECKING:

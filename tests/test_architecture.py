@@ -18,6 +18,7 @@ BASE = {
     "kinds",
     "bundled",
     "terms",
+    "accounts",
     "configuration",
     "foreign",
     "remote",

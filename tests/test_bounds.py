@@ -24,7 +24,7 @@ from personalm.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from personalm.records import Counts
+    from personalm.accounts import Counts
     from personalm.writing import WrittenUnit
 
 ROOT = Path(__file__).parent.parent

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm import pipeline
+from personalm.accounts import Change, Scope
 from personalm.assembly import Assembly
 from personalm.forecasting import forecast
 from personalm.hashing import user_digest
 from personalm.progress import SilentProgress
-from personalm.records import Change, Scope
 from personalm.settings import Settings
 from personalm.store.reading import read_table
 from personalm.store.schema import SCHEMA_VERSION

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm import pipeline
+from personalm.accounts import Counts
 from personalm.errors import InputDamagedError, StoreLockedError
 from personalm.forecasting import forecast
 from personalm.pipeline import Run, open_run
 from personalm.progress import SilentProgress
-from personalm.records import Counts
 from personalm.settings import Settings, load_settings
 from personalm.store.reading import read_table, status
 from personalm.store.store import Store

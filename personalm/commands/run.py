@@ -14,9 +14,9 @@ from personalm.remote import RemotePath
 from personalm.shell import REJECTED_SOME
 
 if TYPE_CHECKING:
+    from personalm.accounts import Counts
     from personalm.forecasting import Forecast
     from personalm.pipeline import Summary
-    from personalm.records import Counts
 
 
 def run(
@@ -69,8 +69,8 @@ def run(
         Only count what would be written; nothing is generated and nothing changes.
     """
     from personalm import pipeline
+    from personalm.accounts import Scope
     from personalm.forecasting import forecast
-    from personalm.records import Scope
     from personalm.settings import load_settings
 
     settings = load_settings(config, output=output, model=model, kinds=kinds, seed=seed)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from personalm.accounts import Change
 from personalm.hashing import digest
-from personalm.records import Change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from personalm.records import Fact, Item, LiveRow, ModelCard, Profile, Request, Turn
+    from personalm.accounts import LiveRow
+    from personalm.records import Fact, Item, ModelCard, Profile, Request, Turn
 
 _PART_LENGTH = 32
 

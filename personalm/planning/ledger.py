@@ -10,20 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from personalm.accounts import EVERYTHING, Change, LiveRow, Scope
 from personalm.discreet import Discreet
 from personalm.planning.fingerprints import find_change
 from personalm.planning.units import order_tasks
-from personalm.records import (
-    EVERYTHING,
-    Change,
-    Key,
-    LiveRow,
-    Outcome,
-    Rejection,
-    Scope,
-    Task,
-    Unit,
-)
+from personalm.records import Key, Outcome, Rejection, Task, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from personalm.accounts import EVERYTHING
 from personalm.breaker import Breaker
 from personalm.errors import SettingsError, is_of_a_row
 from personalm.hashing import subject_id_of
@@ -22,14 +23,15 @@ from personalm.planning.requirements import Problem, check_language, check_needs
 from personalm.planning.subjects import find_subject
 from personalm.planning.tiers import tier_of
 from personalm.planning.units import cut_units
-from personalm.records import EVERYTHING, Key, Reason, Rejection, Request, Stage, Task
+from personalm.records import Key, Reason, Rejection, Request, Stage, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from personalm.accounts import LiveRow, Scope
     from personalm.kinds import Kind
     from personalm.planning.catalogue import Catalogue
-    from personalm.records import LiveRow, ModelCard, Scope, UserInputs
+    from personalm.records import ModelCard, UserInputs
     from personalm.settings import Settings
 
 LanguageDetector: TypeAlias = Callable[[Sequence[str]], str]

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from personalm.accounts import Counts
 from personalm.errors import StoreDamagedError
 from personalm.hashing import bucket_of
-from personalm.records import Counts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.files import TEMPORARY
 from personalm.store.journal import Journal

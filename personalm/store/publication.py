@@ -18,7 +18,8 @@ from personalm.store.schema import SCHEMA_VERSION, TABLES, UNIT, keys_of, split_
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from personalm.records import Counts, Key
+    from personalm.accounts import Counts
+    from personalm.records import Key
     from personalm.store.bucket_files import BucketFiles
     from personalm.store.journal import Journal
     from personalm.store.snapshots import DataFile, Snapshot

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from personalm.accounts import Counts
 from personalm.errors import StoreDamagedError, StoreError
-from personalm.records import Counts
 from personalm.store.identity import check_versions
 from personalm.store.layout import FORMAT, PARQUET
 from personalm.store.schema import SCHEMA_VERSION, TABLES

@@ -16,8 +16,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from personalm.accounts import LiveRow
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
-from personalm.records import LiveRow
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.identity import create_identity, read_identity
 from personalm.store.journal import Journal
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from personalm.records import Counts, Key
+    from personalm.accounts import Counts
+    from personalm.records import Key
     from personalm.store.objects import Objects
 
 _log = logging.getLogger(__name__)

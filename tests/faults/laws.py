@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from personalm.accounts import Counts
 from personalm.errors import PersonalmError
-from personalm.records import Counts
 from personalm.store.reading import status
 from personalm.store.verify import find_leftovers, verify
 from tests.faults.world import last_counts, output_of, plain_view_of, view_of

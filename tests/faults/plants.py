@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from personalm.records import Counts
+from personalm.accounts import Counts
 from personalm.store import journal, merging
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.files import LocalFiles, _write

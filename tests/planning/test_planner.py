@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from personalm.accounts import LiveRow
 from personalm.errors import SettingsError
 from personalm.hashing import subject_id_of
 from personalm.kinds import FrontMatter, Kind
@@ -19,7 +20,6 @@ from personalm.records import (
     Interaction,
     Item,
     Key,
-    LiveRow,
     ModelCard,
     Profile,
     Reason,

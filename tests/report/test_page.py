@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from personalm.accounts import Counts
 from personalm.api import _describe
-from personalm.records import Candidate, Counts, Key, Outcome, Reason, Rejection, Result, Stage
+from personalm.records import Candidate, Key, Outcome, Reason, Rejection, Result, Stage
 from personalm.report.page import render_report
 from personalm.store.store import Store
 

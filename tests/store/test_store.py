@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from personalm.accounts import Counts
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.hashing import bucket_of
-from personalm.records import Counts
 from personalm.store.identity import VERSIONS
 from personalm.store.reading import read_table, status
 from personalm.store.store import Store

@@ -13,17 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow.parquet as pq
 
+from personalm.accounts import Counts
 from personalm.hashing import bucket_of, digest
-from personalm.records import (
-    Candidate,
-    Counts,
-    Key,
-    Outcome,
-    Reason,
-    Rejection,
-    Result,
-    Stage,
-)
+from personalm.records import Candidate, Key, Outcome, Reason, Rejection, Result, Stage
 from personalm.store.reading import read_table
 from personalm.store.store import Store
 from personalm.store.tidying import RETAINED

@@ -1,0 +1,86 @@
+"""Accounts of a run: what it looks at, what is live already, why a text is written, and counts.
+
+They hold ids as digests and numbers, never a text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from personalm.discreet import Discreet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRow:
+    """What a planner knows of a published result or rejection."""
+
+    fingerprint: str
+    is_rejection: bool = False
+    is_derived: bool = False
+
+
+class Change(StrEnum):
+    """Why a text is written: what is another than it was for the live row, if there is one."""
+
+    NEW = "new"
+    TEXT = "text changed"
+    TEMPLATE = "template changed"
+    MODEL = "model changed"
+    SETTINGS = "settings changed"
+    VERSION = "written by an older version"
+    RETRY = "rejected before"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Scope(Discreet):
+    """What a run takes up of all that its inputs ask for.
+
+    `users` are the digests of the only users to serve, `None` for all. `retries_rejected` takes up
+    unchanged requests that were rejected, `prunes` withdraws live rows that no request asks for.
+    `max_requests` is the number of texts to write; the rest is left for the next run.
+    """
+
+    users: frozenset[str] | None = None
+    retries_rejected: bool = False
+    prunes: bool = False
+    max_requests: int | None = None
+
+
+EVERYTHING = Scope()
+"""All users, whatever has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What became of the requests of a run, and of the live rows beside them.
+
+    requests = results + rejections + unchanged + opted_out. Of the results and rejections,
+    `generated` went through the engine in this run and `resumed` were taken from the journal of
+    an interrupted one; the others were rejected before anything was generated.
+
+    `deferred` are requests that the run left for the next one. `withdrawn` are live rows that the
+    run takes away without another in their place, `orphaned` those that stay although no request
+    of this run asks for them.
+    """
+
+    requests: int = 0
+    results: int = 0
+    rejections: int = 0
+    unchanged: int = 0
+    opted_out: int = 0
+    generated: int = 0
+    resumed: int = 0
+    deferred: int = 0
+    withdrawn: int = 0
+    orphaned: int = 0
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every request has exactly one outcome."""
+        served = self.results + self.rejections + self.unchanged + self.opted_out
+        return self.requests == served
+
+    def __add__(self, other: Counts) -> Counts:
+        names = [f.name for f in fields(Counts)]
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
