@@ -23,7 +23,7 @@ MAX_BUCKETS = 4_096
 VERSIONS = {"format": FORMAT, "schema": SCHEMA_VERSION}
 """Versions of the folder's layout and of the tables' columns, as every record carries them."""
 
-_OLDEST = {"format": FORMAT, "schema": 1}
+OLDEST = {"format": FORMAT, "schema": 1}
 """The oldest versions that are read; a publish rewrites the tables of an older schema."""
 
 
@@ -71,7 +71,7 @@ def check_versions(record: Mapping[str, Any], path: Path) -> None:
                 f"{path} was written by a newer personalm ({name} {found}, this one knows {known})",
                 remedy="Update personalm to use it.",
             )
-        if found < _OLDEST[name]:
+        if found < OLDEST[name]:
             raise StoreError(
                 f"{path} was written by an older personalm "
                 f"({name} {found}, this one writes {known})",

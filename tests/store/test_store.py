@@ -12,7 +12,7 @@ import pytest
 from personalm.accounts import Counts
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.hashing import bucket_of
-from personalm.store.identity import VERSIONS
+from personalm.store.identity import OLDEST, VERSIONS
 from personalm.store.reading import read_table, status
 from personalm.store.store import Store
 from personalm.store.tidying import RETAINED
@@ -249,20 +249,22 @@ def test_the_first_number_of_buckets_stays(output: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("distance", "message"),
+    ("bounds", "distance", "message"),
     [
-        (1, "newer personalm \\({what} {found}, this one knows {known}\\)\n  Update"),
-        (-1, "older personalm \\({what} {found}, this one writes {known}\\)\n  Export"),
+        (VERSIONS, 1, "newer personalm \\({what} {found}, this one knows {known}\\)\n  Update"),
+        (OLDEST, -1, "older personalm \\({what} {found}, this one writes {known}\\)\n  Export"),
     ],
 )
-def test_another_version_is_refused(output: Path, distance: int, message: str) -> None:
-    """Neither the folder nor a record of another version is read, or written to, by guess."""
+def test_another_version_is_refused(
+    output: Path, bounds: dict[str, int], distance: int, message: str
+) -> None:
+    """Neither the folder nor a record of a version not known is read, or written to, by guess."""
     run(output, wanted("ada"))
     for name in ("_personalm.json", "_snapshots/00000001.json"):
         path = output / name
         right = path.read_bytes()
         for what, known in VERSIONS.items():
-            found = known + distance
+            found = bounds[what] + distance
             path.write_text(json.dumps(json.loads(right) | {what: found}))
             expected = message.format(what=what, found=found, known=known)
             with pytest.raises(StoreError, match=expected):
