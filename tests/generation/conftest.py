@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -80,3 +81,15 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
     """Return each of the tiny models."""
     loaded: LoadedModel = request.getfixturevalue(request.param)
     return loaded
+
+
+@pytest.fixture
+def folder(tiny_gpt2: Path, tmp_path: Path) -> Path:
+    """Copy the tiny GPT-2."""
+    return shutil.copytree(tiny_gpt2, tmp_path / "model")
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """Name a file that only hostile code would create."""
+    return tmp_path / "canary"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,34 +13,12 @@ from personalm.generation.guards import check_folder
 from personalm.generation.loading import load_model
 from personalm.generation.models import inspect_model
 from personalm.generation.torch_engine import TorchEngine
+from tests.hostile import Hostile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.generation.conftest import MakePrompt
-
-
-@pytest.fixture
-def folder(tiny_gpt2: Path, tmp_path: Path) -> Path:
-    """Copy the tiny GPT-2."""
-    return shutil.copytree(tiny_gpt2, tmp_path / "model")
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    """Name a file that only hostile code would create."""
-    return tmp_path / "canary"
-
-
-class Hostile:
-    """Creates the canary when it is unpickled."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Run a command instead of making an object."""
-        return (os.system, (f"touch {self.canary}",))
 
 
 def edit(path: Path, change: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -13,23 +12,13 @@ import pytest
 
 from personalm.errors import ModelError
 from personalm.selection.embedder import embedder_digest, find_folder
+from tests.hostile import Hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 MODULES = "sentence_transformers.models"
-
-
-class Hostile:
-    """Creates the canary when it is unpickled."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Run a command instead of making an object."""
-        return (os.system, (f"touch {self.canary}",))
 
 
 def write(path: Path, value: object) -> None:
