@@ -45,7 +45,3 @@ for _command in _COMMANDS:
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     run_app(app)
-
-
-if __name__ == "__main__":
-    main()

@@ -73,8 +73,8 @@ def test_nothing_in_the_package_imports_prefect() -> None:
     "arguments",
     [
         ["-c", "import personalm"],
-        ["-m", "personalm.cli", "--help"],
-        ["-m", "personalm.cli", "run", "--help"],
+        ["-m", "personalm", "--help"],
+        ["-m", "personalm", "run", "--help"],
     ],
     ids=["import", "help", "run-help"],
 )

@@ -45,7 +45,7 @@ main()
 def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command with the fakes and return what it did."""
     return subprocess.run(
-        [sys.executable, "-m", "personalm.cli", *arguments],
+        [sys.executable, "-m", "personalm", *arguments],
         env={**os.environ, **FAKES, **variables},
         capture_output=True,
         text=True,

@@ -38,7 +38,7 @@ def call(config: Path, columns: dict[str, Any], *flags: str) -> subprocess.Compl
     """Run the command on a table."""
     pq.write_table(pa.table(columns), config.parent / "i.parquet")
     return subprocess.run(
-        [sys.executable, "-m", "personalm.cli", "doctor", "--config", str(config), *flags],
+        [sys.executable, "-m", "personalm", "doctor", "--config", str(config), *flags],
         env={**os.environ, "COLUMNS": "100"},
         capture_output=True,
         text=True,

@@ -97,7 +97,7 @@ def make_nights(place: Path, model: str, *, num_users: int, num_candidates: int)
 
 def command(place: Path, night: str, output: Path | None = None) -> list[str]:
     """Return the real command line of a night."""
-    arguments = [sys.executable, "-m", "personalm.cli", "run", "-c", str(place / f"{night}.toml")]
+    arguments = [sys.executable, "-m", "personalm", "run", "-c", str(place / f"{night}.toml")]
     return [*arguments, "-o", str(output)] if output else arguments
 
 
