@@ -16,7 +16,7 @@ from transformers import DynamicCache
 from personalm.generation.shared_prefix import SHARED_PREFIX, SharedPrefix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
     Past = list[tuple[Tensor, Tensor]]
     """Keys and values of each layer, (prompts, heads, positions, width)."""
+
+
+# A shorter reading leaves the processor waiting for the weights.
+_MIN_READING = 512
+_MAX_PADDED = 8 / 7
 
 
 class Decoding(Protocol):
@@ -141,19 +146,20 @@ class SharedDecoding:
         self._no_mask = torch.zeros(1, 1, 1, 1, device=model.device)
 
     def start(self) -> Tensor:
-        """Read the prompts, those of one head together; return the logits after each row's."""
+        """Read prompts of one head and like length together; return the logits after each row's."""
         pieces: list[tuple[Past, Tensor]] = []
         logits: list[Tensor] = []
         order: list[int] = []
         heads = [p[:n] for p, n in zip(self._prompts, self._num_head_tokens, strict=True)]
-        for head, places in groupby(
-            sorted(range(len(heads)), key=heads.__getitem__), heads.__getitem__
-        ):
-            some = list(places)
-            past, mask, last = self._read(head, [self._prompts[i][len(head) :] for i in some])
-            pieces.append((past, mask))
-            logits.append(last)
-            order += some
+        lengths = [len(p) - len(h) for p, h in zip(self._prompts, heads, strict=True)]
+        places = sorted(range(len(heads)), key=lambda i: (heads[i], lengths[i], i))
+        for head, of_head in groupby(places, heads.__getitem__):
+            for some in cut_by_length(list(of_head), lengths):
+                bodies = [self._prompts[i][len(head) :] for i in some]
+                past, mask, last = self._read(head, bodies)
+                pieces.append((past, mask))
+                logits.append(last)
+                order += some
         back = torch.tensor(order, device=self._model.device).argsort()
         prefixes, mask = _join(pieces, back)
         self._cache = SharedPrefix(prefixes, mask, self._owners, room=self._room)
@@ -215,6 +221,25 @@ class Heads:
         while len(self._past) > self._size:
             del self._past[next(iter(self._past))]
         return past
+
+
+def cut_by_length(places: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Cut places, sorted by their lengths, so that few pads are read and few readings made.
+
+    A cut is made where a part has enough tokens for one reading and the next longer text would
+    make an eighth of the part's positions pads.
+    """
+    part: list[int] = []
+    for place in places:
+        num_tokens = sum(lengths[i] for i in part)
+        num_positions = (len(part) + 1) * lengths[place]
+        if num_tokens >= _MIN_READING and num_positions > _MAX_PADDED * (
+            num_tokens + lengths[place]
+        ):
+            yield part
+            part = []
+        part.append(place)
+    yield part
 
 
 def fill_up(model: LoadedModel, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.activations import NewGELUActivation
 from transformers.utils import logging as noise
 
 from personalm.errors import ModelError
@@ -99,6 +100,7 @@ def load_model(
             f"{folder}: {number} weights of the model are missing or of the wrong shape",
             remedy="Copy the folder again: all of its *.safetensors files belong together.",
         )
+    _quicken(network)
     text_tokenizer = TextTokenizer(tokenizer)
     if can_share(network):
         network.set_attn_implementation(SHARED_PREFIX)
@@ -116,6 +118,14 @@ def load_model(
         eos_ids=_end_ids(folder, text_tokenizer),
         num_embeddings=num_embeddings,
     )
+
+
+def _quicken(network: PreTrainedModel) -> None:
+    """Let one kernel of torch do what GPT-2's activation does in eight; the formula is the same."""
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, torch.nn.GELU(approximate="tanh"))
 
 
 def _end_ids(folder: Path, tokenizer: TextTokenizer) -> frozenset[int]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from personalm.records import Sampling
 
 
+_BLOCK = 128
+
+
 class Sampler:
     """Draws one token a row and step. It counts the steps and remembers what each row has seen."""
 
@@ -64,7 +67,8 @@ class Sampler:
         """
         scores = logits.float()
         failed = ~torch.isfinite(scores.amax(-1))
-        scores = torch.where(failed.unsqueeze(-1), 0.0, scores)
+        if failed.any():
+            scores = torch.where(failed.unsqueeze(-1), 0.0, scores)
         values, ids = self._filter(self._forbid(self._penalise(scores)))
         is_random = self._temperature > 0
         noise = torch.where(is_random, gumbel(self._seeds, self._step, ids), 0.0)
@@ -111,7 +115,7 @@ class Sampler:
         if self._is_plain:
             ids = torch.arange(scores.shape[-1], device=scores.device).expand_as(scores)
             return self._scale(scores, scores.amax(-1, keepdim=True)), ids
-        values, ids = torch.topk(scores, self._width)
+        values, ids = find_largest(scores, self._width)
         values = self._scale(values, values[:, :1])
         ranks = torch.arange(self._width, device=scores.device)
         values = values.masked_fill(ranks >= self._top_k, -torch.inf)
@@ -130,8 +134,28 @@ def logprobs_of(logits: Tensor, tokens: Tensor) -> Tensor:
 
     Shapes: `logits` (rows, vocabulary), `tokens` (rows); the result (rows).
     """
-    scores = logits.float()
-    return scores.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - scores.logsumexp(-1)
+    # One pass over the vocabulary; torch's logsumexp makes four.
+    return logits.float().log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+
+
+def find_largest(scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Return the largest scores of each row, the largest first, and where they stand.
+
+    They lie in the blocks whose maxima are the largest, so that most scores need not be sorted.
+    Shapes: `scores` (rows, vocabulary); both results (rows, number).
+    """
+    num_blocks = scores.shape[-1] // _BLOCK
+    if num_blocks <= 2 * number:
+        return torch.topk(scores, number)
+    edge = num_blocks * _BLOCK
+    maxima = scores[:, :edge].reshape(len(scores), num_blocks, _BLOCK).amax(-1)
+    blocks = torch.topk(maxima, number, sorted=False).indices
+    within = torch.arange(_BLOCK, device=scores.device)
+    places = (blocks.unsqueeze(-1) * _BLOCK + within).flatten(1)
+    rest = torch.arange(edge, scores.shape[-1], device=scores.device)
+    places = torch.cat([places, rest.expand(len(scores), -1)], dim=-1)
+    values, picked = torch.topk(scores.gather(-1, places), number)
+    return values, places.gather(-1, picked)
 
 
 class Ngrams:

@@ -1,9 +1,9 @@
 """Attention of many candidates to one prompt, each with a short text of its own.
 
 The candidates of a prompt ask the same keys: kept once a prompt, they are read once for all of
-them, as one matrix product. Scores of the prompt and of the own text meet before one softmax, so
-the result is that of ordinary attention over a copied prompt, up to rounding. The method is that
-of Hydragen (Juravsky et al. 2024, arXiv 2402.05099), with the scores joined instead of merged.
+them, as one matrix product. The scores of the prompt and of the own text share one softmax, so the
+result is that of ordinary attention over a copied prompt, up to rounding. The method is that of
+Hydragen (Juravsky et al. 2024, arXiv 2402.05099), with the scores joined instead of merged.
 
 The function is registered with transformers by the name `shared_prefix`, so its model classes run
 unchanged. Without a `SharedPrefix` it is torch's own attention. It knows no positions: models
@@ -12,11 +12,12 @@ whose attention has a window or a bias by distance must not be run by it (`can_s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.functional import pad
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -30,28 +31,22 @@ if TYPE_CHECKING:
 SHARED_PREFIX = "shared_prefix"
 """Name of the attention, as transformers' `attn_implementation`."""
 
+# More steps at once waste columns that nobody has written; fewer copy the tensors more often.
+_STEPS_AT_ONCE = 16
+
 _UNKNOWN = ("sliding_window", "softcap", "s_aux", "position_bias")
 
 
-@dataclass(slots=True, kw_only=True)
-class _Layer:
-    """Keys and values of one layer.
-
-    Shapes: those of the prefixes (prompts, heads, positions, width), the own (rows, heads, room,
-    width).
-    """
-
-    prefix_keys: Tensor
-    prefix_values: Tensor
-    own_keys: Tensor
-    own_values: Tensor
-
-
 class SharedPrefix:
-    """The cache of a group: prefixes once a prompt, own tokens once a row.
+    """The cache of a group: each prompt's keys and values once, then those of its rows.
 
     `owners` names the prompt of each row, in ascending order; `room` is the number of own tokens
     that a row may have. transformers sees a cache that takes one token a row and step.
+
+    Each layer has one tensor of keys and one of values, (prompts, heads, columns, width). A
+    prompt's columns are its positions, then for each step one a row: the rows of a prompt ask all
+    of them in one matrix product, and a bias hides what is not theirs. Columns are added some
+    steps at a time, so that the tensors are dense: torch would copy a part of one at each product.
     """
 
     is_compileable = False
@@ -65,75 +60,125 @@ class SharedPrefix:
         room: int,
     ) -> None:
         """Take keys and values of each layer, and which positions count, (prompts, positions)."""
-        num_rows = len(owners)
-        self._layers = [_make_layer(keys, values, num_rows, room) for keys, values in prefixes]
+        self._keys = [keys for keys, _ in prefixes]
+        self._values = [values for _, values in prefixes]
         self._mask = mask
+        self._room = room
         self._num_own = 0
-        self._place(owners)
+        self._num_steps = 0
+        self._owners: list[int]
+        self._slots: Tensor
+        self._depth: int
+        self._seat(owners)
 
     def advance(self) -> None:
-        """Make room for the next token of each row."""
+        """Make room for the next token of each row, and let each row see its own."""
+        if self._num_own == self._num_steps:
+            self._grow(min(_STEPS_AT_ONCE, max(self._room - self._num_steps, 1)))
+        start = self._prefix_width + self._num_own * self._depth
+        self._bias[..., start : start + self._depth].masked_fill_(self._is_own, 0.0)
         self._num_own += 1
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows alone; prefixes that no row asks any more leave when it pays."""
+        """Go on with these rows alone; what no row asks any more leaves when it pays."""
         owners = [self._owners[row] for row in rows]
-        kept = torch.tensor(rows, device=self._mask.device)
-        for layer in self._layers:
-            layer.own_keys = _keep_rows(layer.own_keys, kept, self._num_own)
-            layer.own_values = _keep_rows(layer.own_values, kept, self._num_own)
+        self._slots = self._slots[torch.tensor(rows, device=self._mask.device)]
+        self._owners = owners
+        self._is_full = False
         live = sorted(set(owners))
-        if 4 * len(live) <= 3 * len(self._mask):
-            prompts = torch.tensor(live, device=self._mask.device)
-            for layer in self._layers:
-                layer.prefix_keys = layer.prefix_keys[prompts]
-                layer.prefix_values = layer.prefix_values[prompts]
-            self._mask = self._mask[prompts]
-            owners = [live.index(owner) for owner in owners]
-        self._place(owners)
+        size = len(live) * max(Counter(owners).values())
+        if 4 * size <= 3 * len(self._mask) * self._depth:
+            self._compact(live, owners)
 
     def update(
         self, keys: Tensor, values: Tensor, layer_idx: int, **_rest: object
     ) -> tuple[Tensor, Tensor]:
         """Take the keys and values of one token a row; called by the model."""
-        layer, step = self._layers[layer_idx], self._num_own - 1
-        layer.own_keys[:, :, step] = keys[:, :, 0]
-        layer.own_values[:, :, step] = values[:, :, 0]
+        start = self._prefix_width + (self._num_own - 1) * self._depth
+        columns = slice(start, start + self._depth)
+        self._keys[layer_idx][:, :, columns] = self._spread(keys)
+        self._values[layer_idx][:, :, columns] = self._spread(values)
         return keys, values
 
     def get_seq_length(self, _layer_idx: int = 0) -> int:
         """Return the number of positions before the present token, pads counted."""
-        return self._mask.shape[1] + max(self._num_own - 1, 0)
+        return self._prefix_width + max(self._num_own - 1, 0)
 
     def attend(self, layer_idx: int, query: Tensor, scaling: float) -> Tensor:
         """Return what each row's token takes from its prompt and from its own text.
 
         Shapes: `query` (rows, query heads, 1, width); the result (rows, 1, query heads, width).
         """
-        layer = self._layers[layer_idx]
-        num_rows, _, _, width = query.shape
-        num_heads = layer.own_keys.shape[1]
-        rows = query.reshape(num_rows, num_heads, -1, width) * scaling
-        own_keys = layer.own_keys[:, :, : self._num_own]
-        own_values = layer.own_values[:, :, : self._num_own]
-        to_prefix = self._spread(rows) @ layer.prefix_keys.transpose(-1, -2)
-        to_own = self._spread(rows @ own_keys.transpose(-1, -2))
-        scores = torch.cat([to_prefix.float() + self._bias, to_own.float()], dim=-1)
-        shares = scores.softmax(-1).to(query.dtype)
-        from_prefix = shares[..., : -self._num_own] @ layer.prefix_values
-        from_own = self._collect(shares[..., -self._num_own :]) @ own_values
-        return (self._collect(from_prefix) + from_own).reshape(num_rows, 1, -1, width)
+        keys, values = self._keys[layer_idx], self._values[layer_idx]
+        num_rows, num_query_heads, _, width = query.shape
+        num_prompts, num_heads = keys.shape[:2]
+        grouped = query.reshape(num_rows, num_heads, -1, width) * scaling
+        scores = self._spread(grouped) @ keys.transpose(-1, -2)
+        seen = scores.view(num_prompts, num_heads, self._depth, -1, keys.shape[2])
+        seen += self._bias
+        mixed = scores.softmax(-1) @ values
+        return self._collect(mixed).reshape(num_rows, 1, num_query_heads, width)
 
-    def _place(self, owners: Sequence[int]) -> None:
+    @property
+    def _prefix_width(self) -> int:
+        return self._mask.shape[1]
+
+    def _seat(self, owners: Sequence[int]) -> None:
         """Give each row a slot in a grid of prompts times the most rows that one of them has."""
         self._owners = list(owners)
-        ranks = [rank for _, rows in groupby(owners) for rank, _ in enumerate(rows)]
+        ranks = _ranks(owners)
         num_prompts, self._depth = len(self._mask), max(ranks) + 1
         slots = [owner * self._depth + rank for owner, rank in zip(owners, ranks, strict=True)]
+        device, dtype = self._mask.device, self._keys[0].dtype
+        self._slots = torch.tensor(slots, device=device)
         self._is_full = len(slots) == num_prompts * self._depth
-        self._slots = torch.tensor(slots, device=self._mask.device)
-        bias = torch.zeros(self._mask.shape, device=self._mask.device)
-        self._bias = bias.masked_fill(~self._mask, -torch.inf)[:, None, None]
+        # To be read as (prompts, heads, row, query heads of a head, column).
+        self._is_own = torch.eye(self._depth, dtype=torch.bool, device=device)[:, None]
+        bias = torch.zeros(self._mask.shape, device=device, dtype=dtype)
+        bias = bias.masked_fill(~self._mask, -torch.inf)[:, None, None, None]
+        self._bias = bias.expand(-1, -1, self._depth, -1, -1).contiguous()
+
+    def _grow(self, num_steps: int) -> None:
+        """Add the columns of some steps, hidden and zero, to every layer."""
+        more = num_steps * self._depth
+        self._keys = [pad(keys, (0, 0, 0, more)) for keys in self._keys]
+        self._values = [pad(values, (0, 0, 0, more)) for values in self._values]
+        self._bias = pad(self._bias, (0, more), value=-torch.inf)
+        self._num_steps += num_steps
+
+    def _compact(self, live: Sequence[int], owners: Sequence[int]) -> None:
+        """Leave out prompts without rows, positions that are pads for all, and empty slots."""
+        prompts = torch.tensor(live, device=self._mask.device)
+        places = {owner: place for place, owner in enumerate(live)}
+        seats = [places[owner] for owner in owners]
+        old_width, old_depth, num_own = self._prefix_width, self._depth, self._num_own
+        ranks = (self._slots % old_depth).tolist()
+        self._mask = self._mask[prompts]
+        self._mask = self._mask[:, : int(self._mask.any(0).nonzero().max()) + 1]
+        depth = max(Counter(seats).values())
+        # An empty slot takes over what some other row wrote: nobody will read it.
+        sources = torch.zeros(len(live), depth, dtype=torch.int64)
+        for seat, new, old in zip(seats, _ranks(seats), ranks, strict=True):
+            sources[seat, new] = old
+        sources = sources.to(prompts.device)
+
+        def pick(whole: Tensor) -> Tensor:
+            kept = whole[prompts]
+            own = kept[:, :, old_width : old_width + num_own * old_depth]
+            own = own.reshape(*own.shape[:2], num_own, old_depth, own.shape[3])
+            index = sources[:, None, None, :, None].expand(-1, *own.shape[1:3], -1, own.shape[4])
+            return torch.cat(
+                [kept[:, :, : self._prefix_width], own.gather(3, index).flatten(2, 3)], dim=2
+            )
+
+        self._keys = [pick(keys) for keys in self._keys]
+        self._values = [pick(values) for values in self._values]
+        self._seat(seats)
+        self._num_steps = num_own
+        hidden = torch.full_like(self._is_own, -torch.inf, dtype=self._bias.dtype)
+        own = hidden.masked_fill(self._is_own, 0.0).repeat(1, 1, num_own)
+        own = own.expand(len(live), 1, -1, -1, -1)
+        self._bias = torch.cat([self._bias, own], dim=-1)
 
     def _spread(self, rows: Tensor) -> Tensor:
         """Lay rows (rows, heads, group, n) out as (prompts, heads, depth * group, n)."""
@@ -192,21 +237,9 @@ def can_share(network: PreTrainedModel) -> bool:
     )
 
 
-def _make_layer(keys: Tensor, values: Tensor, num_rows: int, room: int) -> _Layer:
-    own = (num_rows, keys.shape[1], room, keys.shape[3])
-    return _Layer(
-        prefix_keys=keys,
-        prefix_values=values,
-        own_keys=keys.new_empty(own),
-        own_values=values.new_empty(own),
-    )
-
-
-def _keep_rows(own: Tensor, rows: Tensor, num_own: int) -> Tensor:
-    """Copy these rows, of each only what has been written."""
-    kept = own.new_empty(len(rows), *own.shape[1:])
-    kept[:, :, :num_own] = own[rows, :, :num_own]
-    return kept
+def _ranks(owners: Sequence[int]) -> list[int]:
+    """Count the rows of each prompt from 0."""
+    return [rank for _, rows in groupby(owners) for rank, _ in enumerate(rows)]
 
 
 AttentionInterface.register(SHARED_PREFIX, attend)

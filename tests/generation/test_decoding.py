@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from personalm.generation.decoding import CopiedDecoding, Decoding, Heads, SharedDecoding
+from personalm.generation.decoding import (
+    CopiedDecoding,
+    Decoding,
+    Heads,
+    SharedDecoding,
+    cut_by_length,
+)
 from personalm.generation.shared_prefix import SHARED_PREFIX, attend, can_share
 
 if TYPE_CHECKING:
@@ -28,7 +36,9 @@ NUM_HEAD_TOKENS = (len(HEAD), 0, len(OTHER_HEAD), len(HEAD))
 OWNERS = (0, 0, 0, 1, 2, 2, 3, 3, 3, 3)
 STEPS = 6
 # Rows that end before each step; the second prompt ends first, then the third.
-KEPT = {2: (0, 2, 4, 6, 8), 4: (0, 3, 4)}
+KEPT: dict[int, tuple[int, ...]] = {2: (0, 2, 4, 6, 8), 4: (0, 3, 4)}
+# Rows that end with their first token, and rows that leave without making room.
+KEPT_EARLY: dict[int, tuple[int, ...]] = {0: (1, 2, 5, 9), 1: (0, 2, 3), 3: (1, 2)}
 
 
 def open_shared(model: LoadedModel, heads: Heads | None = None) -> SharedDecoding:
@@ -49,14 +59,16 @@ def token_at(row: int, step: int) -> int:
 
 
 @torch.inference_mode()
-def walk(decoding: Decoding) -> list[tuple[list[int], torch.Tensor]]:
+def walk(
+    decoding: Decoding, kept: dict[int, tuple[int, ...]] = KEPT
+) -> list[tuple[list[int], torch.Tensor]]:
     """Return the rows that live, and their logits, after the prompts and after every step."""
     rows = list(range(len(OWNERS)))
     seen = [(list(rows), decoding.start())]
     for step in range(STEPS):
-        if step in KEPT:
-            decoding.keep(KEPT[step])
-            rows = [rows[place] for place in KEPT[step]]
+        if step in kept:
+            decoding.keep(kept[step])
+            rows = [rows[place] for place in kept[step]]
         seen.append((list(rows), decoding.step(torch.tensor([token_at(r, step) for r in rows]))))
     return seen
 
@@ -68,14 +80,15 @@ def logits_alone(model: LoadedModel, tokens: Sequence[int]) -> torch.Tensor:
     return logits
 
 
+@pytest.mark.parametrize("kept", [KEPT, KEPT_EARLY], ids=["late", "early"])
 @pytest.mark.parametrize("kind", ["shared", "copied"])
 def test_the_logits_of_every_step_are_those_of_the_text_read_alone(
-    model: LoadedModel, kind: str
+    model: LoadedModel, kind: str, kept: dict[int, tuple[int, ...]]
 ) -> None:
     """Prompts of many lengths, two heads and none, rows that leave, prompts that lose all rows."""
     decoding = open_shared(model) if kind == "shared" else CopiedDecoding(model, PROMPTS, OWNERS)
 
-    for step, (rows, logits) in enumerate(walk(decoding)):
+    for step, (rows, logits) in enumerate(walk(decoding, kept)):
         for row, of_row in zip(rows, logits, strict=True):
             text = (*PROMPTS[OWNERS[row]], *(token_at(row, s) for s in range(step)))
             torch.testing.assert_close(of_row, logits_alone(model, text), atol=2e-5, rtol=1e-5)
@@ -90,6 +103,25 @@ def test_a_head_is_read_once_and_gives_the_same_numbers_to_all(model: LoadedMode
 
     assert before == len(heads) == 2
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=60))
+def test_parts_of_like_length_hold_every_text_once_and_few_pads(lengths: list[int]) -> None:
+    """A part that is cut off has enough tokens to be worth a reading."""
+    places = sorted(range(len(lengths)), key=lengths.__getitem__)
+    parts = list(cut_by_length(places, lengths))
+
+    assert [place for part in parts for place in part] == places
+    assert all(sum(lengths[i] for i in part) >= 512 for part in parts[:-1])
+    for part in parts:
+        start = next(
+            n
+            for n in range(1, len(part) + 1)
+            if sum(lengths[i] for i in part[:n]) >= 512 or n == len(part)
+        )
+        padded = len(part) * lengths[part[-1]]
+        assert len(part) == start or 7 * padded <= 8 * sum(lengths[i] for i in part)
 
 
 def test_heads_forget_the_one_longest_unused(model: LoadedModel) -> None:

@@ -17,7 +17,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from personalm.generation.sampler import Ngrams, Sampler, logprobs_of
+from personalm.generation.sampler import Ngrams, Sampler, find_largest, logprobs_of
 from personalm.records import Sampling
 
 VOCABULARY = 12
@@ -236,3 +236,22 @@ def test_log_probabilities_are_those_of_the_model() -> None:
 
     expected = torch.log_softmax(logits, -1)[torch.arange(5), tokens]
     assert torch.allclose(logprobs_of(logits, tokens), expected, atol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    vocabulary=st.sampled_from([300, 512, 13_000, 13_055]),
+    number=st.sampled_from([1, 5, 40]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_largest_scores_are_those_of_a_full_sort(
+    vocabulary: int, number: int, seed: int
+) -> None:
+    """Blocks are an order of looking, and nothing is overlooked."""
+    scores = torch.randn(3, vocabulary, generator=torch.Generator().manual_seed(seed))
+    scores[1, : vocabulary // 2] = -torch.inf
+    values, ids = find_largest(scores, number)
+
+    assert torch.equal(values, scores.sort(dim=-1, descending=True).values[:, :number])
+    assert torch.equal(scores.gather(-1, ids), values)
+    assert all(len(set(row)) == number for row in ids.tolist())

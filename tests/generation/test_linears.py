@@ -1,0 +1,104 @@
+"""Packed layers multiply as torch's own do, to the precision that they promise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from personalm.generation.linears import (
+    BFloat16Linear,
+    Int8Linear,
+    can_pack,
+    pack,
+    unpack,
+)
+
+pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch multiplies no packed layers")
+
+
+def numbers(*shape: int, seed: int) -> torch.Tensor:
+    """Return normal numbers in bfloat16."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).bfloat16()
+
+
+def error(product: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the error of each row's product, as a share of it."""
+    exact = rows.float() @ weight.float().T
+    return (product.float() - exact).norm(dim=-1) / exact.norm(dim=-1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    num_rows=st.integers(1, 150),
+    inputs=st.sampled_from([64, 576, 768]),
+    outputs=st.sampled_from([32, 192, 577]),
+    scale=st.floats(1e-4, 1e4),
+    seed=st.integers(0, 2**31),
+)
+def test_an_8_bit_product_is_near_the_exact_one_in_every_row(
+    num_rows: int, inputs: int, outputs: int, scale: float, seed: int
+) -> None:
+    """Whatever the scale, and whichever sign the largest number of a row has."""
+    weight = numbers(outputs, inputs, seed=seed)
+    rows = numbers(num_rows, inputs, seed=seed + 1) * scale
+    with torch.inference_mode():
+        product = Int8Linear(weight, None)(rows)
+
+    assert error(product, rows, weight).max() < 0.04
+
+
+@settings(max_examples=20, deadline=None)
+@given(num_rows=st.integers(1, 150), seed=st.integers(0, 2**31))
+def test_a_packed_bfloat16_product_is_the_plain_one(num_rows: int, seed: int) -> None:
+    """Up to the rounding of bfloat16."""
+    weight, bias = numbers(96, 128, seed=seed), numbers(96, seed=seed + 1)
+    rows = numbers(num_rows, 128, seed=seed + 2)
+    with torch.inference_mode():
+        product = BFloat16Linear(weight, bias)(rows)
+
+    torch.testing.assert_close(
+        product, nn.functional.linear(rows, weight, bias), atol=0.1, rtol=0.02
+    )
+
+
+def test_an_8_bit_row_is_the_same_in_any_company() -> None:
+    """Its scale is its own."""
+    layer = Int8Linear(numbers(96, 128, seed=1), numbers(96, seed=2))
+    rows = numbers(64, 128, seed=3)
+    rows[10] *= 1_000
+    with torch.inference_mode():
+        together, alone = layer(rows), layer(rows[:1])
+
+    assert torch.equal(together[:1], alone)
+
+
+def test_a_row_of_zeros_gives_the_bias() -> None:
+    """And no row makes another one infinite."""
+    bias = numbers(96, seed=2)
+    with torch.inference_mode():
+        product = Int8Linear(numbers(96, 128, seed=1), bias)(torch.zeros(2, 128).bfloat16())
+
+    assert torch.equal(product, bias.expand(2, -1))
+
+
+@pytest.mark.parametrize("packing", ["bfloat16", "int8"])
+def test_every_linear_layer_is_packed_and_comes_back(packing: str) -> None:
+    """Those that keep (inputs, outputs) too; embeddings stay as they are."""
+    network = nn.Sequential(nn.Embedding(8, 64), nn.Linear(64, 48), nn.Sequential(Conv1D(32, 48)))  # type: ignore[no-untyped-call]  # it has none
+    network = network.bfloat16()
+    ids = torch.arange(8)
+    with torch.inference_mode():
+        before = network(ids)
+        replaced = pack(network, "int8" if packing == "int8" else "bfloat16")
+        packed = network(ids)
+        num_plain = sum(isinstance(m, (nn.Linear, Conv1D)) for m in network.modules())
+        unpack(replaced)
+
+        assert len(replaced) == 2
+        assert num_plain == 0
+        assert (packed - before).float().norm() < 0.05 * before.float().norm()
+        assert torch.equal(network(ids), before)
