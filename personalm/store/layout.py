@@ -78,6 +78,11 @@ class Layout:
         return inside(self.root, "_runs")
 
     @property
+    def artefacts(self) -> Path:
+        """Folder of what is made of all users together; private."""
+        return inside(self.root, "_artefacts")
+
+    @property
     def snapshots(self) -> Path:
         """Folder of the commit records."""
         return inside(self.root, "_snapshots")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from personalm.accounts import LiveRow
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.identity import create_identity, read_identity
 from personalm.store.journal import Journal
@@ -97,6 +98,11 @@ class Store:
                 remedy="Name the folder that `personalm run` writes to.",
             )
         return store
+
+    @property
+    def artefacts(self) -> Artefacts:
+        """What was made of all users together."""
+        return Artefacts(self._layout, self._files)
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -307,6 +313,7 @@ class Store:
         """Do what an earlier command left undone; return the number of data files that went."""
         self._require_lock()
         self._show()
+        self.artefacts.tidy()
         return tidy(self._files, self._layout, self._records, keep=keep or self._keep)
 
     def _show(self) -> None:
