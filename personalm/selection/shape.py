@@ -45,9 +45,9 @@ FEATURES = (
 """Names of the features, in the order of a row."""
 
 GREETING = re.compile(
-    r"\s*(?:hi|hey|hello|hiya|howdy|dear|yo|greetings|good (?:morning|afternoon|evening|day)|morning"
-    r"|hallo|guten (?:morgen|tag|abend)|moin|liebe[rs]?|bonjour|salut|hola|buenos d[ií]as|ciao"
-    r"|ol[aá]|hej|hei|привет|здравствуйте)\b"
+    r"\s*(?:hi|hey|hello|hiya|howdy|dear|yo|greetings|good (?:morning|afternoon|evening|day)"
+    r"|morning|hallo|guten (?:morgen|tag|abend)|moin|liebe[rs]?|bonjour|salut|hola|buenos d[ií]as"
+    r"|ciao|ol[aá]|hej|hei|привет|здравствуйте)\b"
     r"|\s*(?:こんにちは|こんばんは|おはよう|はじめまして|初めまして|もしもし|你好|您好|大家好|早上好|嗨)",
     re.IGNORECASE,
 )
@@ -76,7 +76,7 @@ _STOP = re.compile(r"(?<![.．])[.。．｡](?![.．\w])")
 _EXCLAMATION = re.compile("[!！]")
 _QUESTION = re.compile("[?？؟]")
 _ELLIPSIS = re.compile(r"\.{2,}|…+|。{2,}|・{3,}")
-_OTHER_MARK = re.compile(r"[;:()\[\]{}\"“”„«»「」『』（）*/\\~–—]|(?<=\s)-(?=\s)")  # noqa: RUF039 - marks, no pattern
+_OTHER_MARK = re.compile(r"[;:()\[\]{}\"“”„«»「」『』（）*/\\~–—]|(?<=\s)-(?=\s)")
 _KANA = re.compile("[\u3041-\u30ff]")
 _FIRST_LETTER = re.compile(r"\A\W*(\w)")
 

@@ -20,12 +20,13 @@ import pyarrow.compute as pc
 
 from personalm.accounts import Counts
 from personalm.errors import StoreDamagedError
-from personalm.hashing import bucket_of
+from personalm.hashing import bucket_of, user_digest
 from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.files import TEMPORARY
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout
+from personalm.store.notes import erase_notes
 from personalm.store.object_files import files_at
 from personalm.store.schema import TABLES
 from personalm.store.scratch import clear_scratch
@@ -53,7 +54,8 @@ class Erasure:
     """What was erased: live rows of each table, older snapshots, units of unfinished runs.
 
     `snapshot` is the number of the snapshot without the users, `None` where no live row was
-    theirs. `artefacts` are the names of those that held the users, or may have.
+    theirs. `artefacts` are the names of those that held the users, or may have, `num_notes` the
+    files of notes that did.
     """
 
     snapshot: int | None = None
@@ -61,11 +63,13 @@ class Erasure:
     num_snapshots: int = 0
     num_units: int = 0
     artefacts: tuple[str, ...] = ()
+    num_notes: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether the folder held nothing of the users."""
-        return not (self.snapshot or self.num_snapshots or self.num_units or self.artefacts)
+        found = (self.snapshot, self.num_snapshots, self.num_units, self.artefacts, self.num_notes)
+        return not any(found)
 
 
 def forget(
@@ -89,6 +93,7 @@ def forget(
         snapshot, num_rows = eraser.publish_without()
         num_snapshots = eraser.remove_snapshots()
         artefacts = eraser.clear_artefacts(take_out or {})
+        num_notes = eraser.clear_notes()
         eraser.sweep()
     return Erasure(
         snapshot=snapshot,
@@ -96,6 +101,7 @@ def forget(
         num_snapshots=num_snapshots,
         num_units=num_units,
         artefacts=artefacts,
+        num_notes=num_notes,
     )
 
 
@@ -194,6 +200,11 @@ class _Eraser:
             for name in artefacts.names
             if _clear(artefacts, name, self._user_ids, take_out.get(name))
         )
+
+    def clear_notes(self) -> int:
+        """Remove what was noted about the users; return how many files held it."""
+        owners = set(map(user_digest, self._user_ids))
+        return erase_notes(self._files, self._layout.notes, owners)
 
     def sweep(self) -> None:
         """Remove every file that no snapshot names, every view without one, every temporary.
