@@ -59,7 +59,7 @@ def stack(
 
 def with_shape(texts: Sequence[str], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the rows that a scorer compares: embedding and shape of each text."""
-    return np.hstack([embeddings.reshape(len(texts), -1), shape_rows(texts)])
+    return np.hstack([embeddings, shape_rows(texts)])
 
 
 def is_sound(row: NDArray[np.float32]) -> bool:

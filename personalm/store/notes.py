@@ -23,7 +23,7 @@ from personalm.store.layout import PARQUET, inside
 from personalm.store.parquet import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from personalm.store.objects import Objects
@@ -46,13 +46,17 @@ _OVERHEAD = 100
 class Notes:
     """The notes of one bucket, while a run works on it."""
 
-    def __init__(self, files: Objects, source: Path, target: Path, *, max_bytes: int) -> None:
-        """Read from `source`, write to `target`; with `max_bytes = 0` nothing is kept."""
+    def __init__(self, files: Objects, places: Sequence[Path], *, max_bytes: int) -> None:
+        """Read from the first place that has any, write to the first; 0 bytes keep nothing."""
         self._files = files
-        self._target = target
+        self._target = places[0]
         self._max_bytes = max_bytes
         self._today = (datetime.now(UTC) - _EPOCH).days
-        self._old, self._days = _read(files, source) if max_bytes else ({}, {})
+        self._old: dict[str, dict[str, bytes]] = {}
+        self._days: dict[str, int] = {}
+        for place in places if max_bytes else ():
+            if not self._old:
+                self._old, self._days = _read(files, place)
         self._new: dict[str, dict[str, bytes]] = {}
         self._has_changes = False
 

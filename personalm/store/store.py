@@ -114,8 +114,7 @@ class Store:
         name = name_of(bucket)
         return Notes(
             self._files,
-            inside(self._layout.notes, name),
-            inside(journal.notes_folder, name),
+            (inside(journal.notes_folder, name), inside(self._layout.notes, name)),
             max_bytes=max_bytes // self.num_buckets,
         )
 
