@@ -180,7 +180,7 @@ def generate_many(
     settings = load_settings(
         config, **{"generation.candidates": n, "seed": seed, "model": model, **overrides}
     )
-    assembly = _assemble(settings)
+    assembly = open_assembly(settings)
     if kind not in assembly.kinds:
         raise SettingsError(f"unknown kind {kind!r}; known are {', '.join(sorted(assembly.kinds))}")
     wish = _Wish(
@@ -189,7 +189,7 @@ def generate_many(
         subject_id=None if subject_id is None else canonical_id(subject_id),
         instructions=instructions,
     )
-    plans = [_plan(assembly, _find(user, settings), wish) for user in users]
+    plans = [_plan(assembly, find_user_inputs(user, settings), wish) for user in users]
     units = [_unit(number, p) for number, p in enumerate(plans) if isinstance(p, Task)]
     written = {w.unit.unit_id: w for w in assembly.write(units)}
     generations = []
@@ -233,14 +233,15 @@ def _assemble_json(settings_json: str, pool_digest: str | None) -> Assembly:
     return assembly
 
 
-def _assemble(settings: Settings) -> Assembly:
+def open_assembly(settings: Settings) -> Assembly:
     """Return the rooms for some settings, with the pool that the output folder has by now."""
     store = Store.find(settings.output)
     artefact = store.artefacts.latest(IMPOSTORS) if store else None
     return _assemble_json(settings.model_dump_json(), artefact.digest if artefact else None)
 
 
-def _find(user: object, settings: Settings) -> UserInputs:
+def find_user_inputs(user: object, settings: Settings) -> UserInputs:
+    """Return what is known of a user: an id, a mapping or a `Profile`. Raises InputError."""
     if isinstance(user, Profile):
         return UserInputs(profile=user)
     if isinstance(user, Mapping):

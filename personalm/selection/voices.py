@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """Of what is learnt; another one learns anew."""
+
+_SEAL_BYTES = 8
 
 
 class Notes(Protocol):
@@ -158,12 +161,14 @@ class Voices:
             calibration=self._calibrate(voice, rounded),
         )
         entries = {
-            self._name_row(text): row.astype("<f2").tobytes()
+            self._name_row(text): _seal(row.astype("<f2").tobytes())
             for text, row in rounded.items()
             if is_sound(row) and row.size
         }
         if entries:
-            self.notes.keep(voice.owner, {**entries, self._name_style(voice): style.to_bytes()})
+            self.notes.keep(
+                voice.owner, {**entries, self._name_style(voice): _seal(style.to_bytes())}
+            )
         return style
 
     def _calibrate(self, voice: Voice, rows: Rows) -> Calibration | None:
@@ -179,16 +184,18 @@ class Voices:
         )
 
     def _recall(self, voice: Voice) -> StyleReference | None:
-        kept = self.notes.of(voice.owner).get(self._name_style(voice))
+        kept = _unseal(self.notes.of(voice.owner).get(self._name_style(voice)))
         return None if kept is None else StyleReference.from_bytes(kept)
 
     def _recall_rows(self, voice: Voice) -> dict[str, NDArray[np.float32]]:
         notes = self.notes.of(voice.owner)
         if not notes:
             return {}
-        kept = {text: notes.get(self._name_row(text)) for text in voice.texts}
+        kept = {text: _unseal(notes.get(self._name_row(text))) for text in voice.texts}
         return {
-            text: np.frombuffer(row, "<f2").astype(np.float32) for text, row in kept.items() if row
+            text: np.frombuffer(row, "<f2").astype(np.float32)
+            for text, row in kept.items()
+            if row is not None
         }
 
     def _is_read(self, voice: Voice) -> bool:
@@ -208,3 +215,14 @@ class Voices:
         if isinstance(given, type) or not isinstance(given, Embedder):
             given = self._embedder = given()
         return given
+
+
+def _seal(data: bytes) -> bytes:
+    """Return bytes that can be told from damaged ones."""
+    return sha256(data).digest()[:_SEAL_BYTES] + data
+
+
+def _unseal(kept: bytes | None) -> bytes | None:
+    """Return what was sealed, `None` where it is damaged or was never kept."""
+    data = (kept or b"")[_SEAL_BYTES:]
+    return data if kept is not None and _seal(data) == kept else None
