@@ -50,7 +50,7 @@ def test_habits_are_counted() -> None:
     assert portrait.greeting_share == 0.5
     assert portrait.sign_off_share == 0.5
     assert portrait.lower_case_share == 1
-    assert portrait.contraction_share == 0.75
+    assert portrait.contraction_share == 0.5
     assert portrait.question_share == 0.25
     assert portrait.exclamation_share == 0.5
     assert portrait.emoji_per_text == 0.5
