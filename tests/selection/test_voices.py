@@ -261,3 +261,14 @@ def test_the_highest_z_is_chosen_and_stands_with_the_own_mark(
     assert little.own_mark is None
     assert all(c.style_score is None for c in little.candidates)
     assert all(c.style_cosine is not None for c in little.candidates)
+
+
+def test_where_cosine_and_z_disagree_the_z_decides(
+    kinds: dict[str, Kind], make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long text has a higher cosine, whoever wrote it."""
+    selector = Selector(embedder=ScriptedEmbedder(), kinds=kinds, selection=Selection())
+    scores = {"tea is cold": (0.9, 0.1), "tea is warm": (0.2, 1.5), "tea is tea": (0.95, None)}
+    monkeypatch.setattr(selector.voices, "score", lambda _style, text, _row: scores[text])
+    (verdict,) = selector.judge([make_trial(list(scores), own=OWN)])
+    assert verdict.chosen is verdict.candidates[1]

@@ -42,6 +42,7 @@ def test_what_is_kept_is_there_in_the_next_run(places: tuple[Path, Path]) -> Non
     assert notes.of(ADA) == {"one": b"1", "two": b"2"}
     notes.save()
     assert not places[1].exists()
+    assert stat.S_IMODE(places[0].parent.stat().st_mode) == 0o700
     publish(places)
     assert open_notes(places).of(ADA) == {"one": b"1", "two": b"2"}
     assert open_notes(places).of(BO) == {}
