@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint bench bounds faults soak clean
+.PHONY: help install demo test lint bench bounds verification faults soak clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -38,6 +38,9 @@ bench: install  ## Time the engine on the sample prompts
 
 bounds: install  ## Measure memory and speed of runs over up to 100,000 made-up users, without a model
 	@$(BIN)/python -m bench.bounds
+
+verification: install  ## Tell users by their texts, by each scorer; CONFIG=examples/irc.toml, needs PERSONALM_DATA
+	@$(BIN)/python -m bench.verification $(or $(CONFIG),examples/irc.toml)
 
 faults: install  ## Fail every operation at every file call; PLANT=no-link takes a guard out first
 	@$(BIN)/python -m tests.faults $(if $(PLANT),--plant $(PLANT)) $(if $(EVERY),--every $(EVERY))

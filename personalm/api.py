@@ -30,6 +30,8 @@ from personalm.records import (
     UserInputs,
 )
 from personalm.settings import load_settings
+from personalm.store.store import Store
+from personalm.strangers import IMPOSTORS, find_pool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,12 +50,14 @@ _PROFILE_FIELDS = frozenset({"user_id", "name", "language", "traits", "opt_out"}
 class Generation:
     """A text for one user, how it was chosen, and where it comes from.
 
-    `text` is `None` where the request was rejected; `reason` then says why.
+    `text` is `None` where the request was rejected; `reason` then says why. `style_score` is 0
+    for a stranger and `own_mark` for the user's own texts; both are `None` where they abstain.
     """
 
     text: str | None
     style_score: float | None
     style_cosine: float | None
+    own_mark: float | None
     candidates: tuple[Candidate, ...]
     prompt: str | None
     provenance: Mapping[str, object]
@@ -65,13 +69,14 @@ class Generation:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{'<b>chosen</b>' if c.number == self.provenance.get('chosen') else c.number}"
-            f"</td><td>{html.escape(c.text)}</td><td>{_number(c.style_cosine)}</td>"
+            f"</td><td>{html.escape(c.text)}</td><td>{_number(c.style_score)}</td>"
+            f"<td>{_number(c.style_cosine)}</td>"
             f"<td>{html.escape(c.dropped_by or '')}</td></tr>"
             for c in self.candidates
         )
         return (
             f"<p>{html.escape(str(self))}</p><table><tr><th></th><th>candidate</th>"
-            f"<th>style cosine</th><th>dropped by</th></tr>{rows}</table>"
+            f"<th>style score</th><th>style cosine</th><th>dropped by</th></tr>{rows}</table>"
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -112,6 +117,7 @@ class Generations(Sequence[Generation]):
                     "text": g.text,
                     "style_cosine": g.style_cosine,
                     "style_score": g.style_score,
+                    "own_mark": g.own_mark,
                     "reason": g.reason,
                 }
                 for g in self.items
@@ -174,7 +180,7 @@ def generate_many(
     settings = load_settings(
         config, **{"generation.candidates": n, "seed": seed, "model": model, **overrides}
     )
-    assembly = _assemble(settings)
+    assembly = open_assembly(settings)
     if kind not in assembly.kinds:
         raise SettingsError(f"unknown kind {kind!r}; known are {', '.join(sorted(assembly.kinds))}")
     wish = _Wish(
@@ -183,7 +189,7 @@ def generate_many(
         subject_id=None if subject_id is None else canonical_id(subject_id),
         instructions=instructions,
     )
-    plans = [_plan(assembly, _find(user, settings), wish) for user in users]
+    plans = [_plan(assembly, find_user_inputs(user, settings), wish) for user in users]
     units = [_unit(number, p) for number, p in enumerate(plans) if isinstance(p, Task)]
     written = {w.unit.unit_id: w for w in assembly.write(units)}
     generations = []
@@ -216,17 +222,26 @@ class _Wish(Discreet):
 
 
 @lru_cache(maxsize=4)
-def _assemble_json(settings_json: str) -> Assembly:
+def _assemble_json(settings_json: str, pool_digest: str | None) -> Assembly:
     from personalm.settings import Settings  # noqa: PLC0415 - the annotation above needs none
 
-    return Assembly(Settings.model_validate_json(settings_json))
+    settings = Settings.model_validate_json(settings_json)
+    assembly = Assembly(settings)
+    store = Store.find(settings.output) if pool_digest else None
+    if store is not None:
+        assembly.pool = find_pool(store.artefacts, assembly.embedder_name)
+    return assembly
 
 
-def _assemble(settings: Settings) -> Assembly:
-    return _assemble_json(settings.model_dump_json())
+def open_assembly(settings: Settings) -> Assembly:
+    """Return the rooms for some settings, with the pool that the output folder has by now."""
+    store = Store.find(settings.output)
+    artefact = store.artefacts.latest(IMPOSTORS) if store else None
+    return _assemble_json(settings.model_dump_json(), artefact.digest if artefact else None)
 
 
-def _find(user: object, settings: Settings) -> UserInputs:
+def find_user_inputs(user: object, settings: Settings) -> UserInputs:
+    """Return what is known of a user: an id, a mapping or a `Profile`. Raises InputError."""
     if isinstance(user, Profile):
         return UserInputs(profile=user)
     if isinstance(user, Mapping):
@@ -300,6 +315,7 @@ def _describe(outcome: Outcome, *, prompt: str | None) -> Generation:
         text=result.text if result else None,
         style_score=result.style_score if result else None,
         style_cosine=result.style_cosine if result else None,
+        own_mark=result.own_mark if result else None,
         candidates=outcome.candidates,
         prompt=prompt,
         provenance=provenance,

@@ -24,11 +24,13 @@ from personalm.prompting.tokenizer import ByteTokenizer, Tokenizer
 from personalm.records import ModelCard
 from personalm.selection.embedder import (
     Embedder,
+    NoEmbedder,
     ScriptedEmbedder,
     SentenceEmbedder,
     embedder_digest,
 )
 from personalm.selection.selector import Selector
+from personalm.selection.voices import NoNotes
 from personalm.writing import Writer, WrittenUnit
 
 if TYPE_CHECKING:
@@ -36,19 +38,28 @@ if TYPE_CHECKING:
 
     from personalm.generation.engine import Engine
     from personalm.records import Item, Unit
+    from personalm.selection.voices import Notes
     from personalm.settings import Generation, Settings
+    from personalm.strangers import Pool
 
 SCRIPTED = "scripted"
 """Model and embedder name of the fakes."""
 
+_NO_EMBEDDER = "none"
+
 
 class Assembly:
-    """Planner and writer for one set of settings."""
+    """Planner and writer for one set of settings.
+
+    `pool` is that of the output folder, and has to be set before anything is planned; without it
+    style scores abstain.
+    """
 
     def __init__(self, settings: Settings, *, items: Sequence[Item] | None = None) -> None:
         """Read templates and model card; items that are given need not be read."""
         self.settings = settings
         self._items = items
+        self.pool: Pool | None = None
         self.kinds: dict[str, Kind] = load_kinds(settings.templates_dir)
         self.card = _inspect(settings)
 
@@ -79,31 +90,65 @@ class Assembly:
     @cached_property
     def settings_digest(self) -> str:
         """Digest of the settings that change texts; where and how fast they are made does not."""
+        return digest([self._own_settings_digest, self.pool.edition if self.pool else None])
+
+    @cached_property
+    def _own_settings_digest(self) -> str:
         settings = self.settings
         generation = settings.generation.model_dump(
             exclude={"device", "threads", "max_batch_tokens", "unit_tokens"}
         )
-        embedder = settings.selection.embedder
         return digest(
             {
                 "seed": settings.seed,
                 "prompting": settings.prompting.model_dump(),
                 "generation": generation,
                 "selection": settings.selection.model_dump(),
-                "embedder": embedder if embedder == SCRIPTED else embedder_digest(embedder),
+                "embedder": self.embedder_name,
             }
         )
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Digest of all that changes texts but the inputs: a run is resumed under it alone."""
-        kinds = {name: kind.digest for name, kind in self.kinds.items()}
-        return digest([self.settings_digest, self.card.digest, kinds])
+    def embedder_name(self) -> str:
+        """What tells the rows of the embedder from those of any other."""
+        selection = self.settings.selection
+        if selection.scorer == "shape":
+            return _NO_EMBEDDER
+        return SCRIPTED if selection.embedder == SCRIPTED else embedder_digest(selection.embedder)
 
-    def write(self, units: Iterable[Unit]) -> Iterator[WrittenUnit]:
-        """Write units; the models are loaded with the first one."""
+    def open_embedder(self) -> Embedder:
+        """Load the embedder, once a process."""
+        selection = self.settings.selection
+        return NoEmbedder() if selection.scorer == "shape" else _load_embedder(selection.embedder)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that changes texts but the inputs: a run is resumed under it alone.
+
+        The pool is none of it: it may be made of the inputs of the run that it belongs to.
+        """
+        kinds = {name: kind.digest for name, kind in self.kinds.items()}
+        return digest([self._own_settings_digest, self.card.digest, kinds])
+
+    def write(self, units: Iterable[Unit], *, notes: Notes | None = None) -> Iterator[WrittenUnit]:
+        """Write units; the models are loaded with the first one.
+
+        `notes` keep what is learnt about the users of the units.
+        """
         for first in (units := iter(units)):
+            self.selector.voices.notes = notes or NoNotes()
             yield from self.writer.write(_chain(first, units))
+
+    @cached_property
+    def selector(self) -> Selector:
+        """What judges candidates; loads the embedder when it is first needed."""
+        return Selector(
+            embedder=self.open_embedder,
+            kinds=self.kinds,
+            selection=self.settings.selection,
+            impostors=self.pool.impostors if self.pool else None,
+            embedder_name=self.embedder_name,
+        )
 
     @cached_property
     def writer(self) -> Writer:
@@ -120,11 +165,7 @@ class Assembly:
                 seed=settings.seed,
             ),
             engine=voice.engine,
-            selector=Selector(
-                embedder=_load_embedder(settings.selection.embedder),
-                kinds=self.kinds,
-                selection=settings.selection,
-            ),
+            selector=self.selector,
             card=self.card,
             max_draws=settings.generation.max_draws,
         )

@@ -13,6 +13,7 @@ from cyclopts import App
 from personalm import __version__
 from personalm.commands.doctor import doctor
 from personalm.commands.forget import forget
+from personalm.commands.profile import profile
 from personalm.commands.run import run
 from personalm.commands.show import export, report
 from personalm.commands.start import demo, models
@@ -21,7 +22,7 @@ from personalm.commands.write import generate, preview
 from personalm.shell import run_app
 
 _COMMANDS = (
-    *(run, doctor, preview, generate),
+    *(run, doctor, preview, generate, profile),
     *(status, verify, forget, rollback, vacuum),
     *(export, report, demo, models),
 )

@@ -19,6 +19,7 @@ from personalm.errors import faults_in_words
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
 from personalm.store.store import Store
+from personalm.strangers import find_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,6 +58,9 @@ def open_plans(
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="personalm-")))
         inputs = read_inputs(settings, folder / "spill", num_buckets=num_buckets, progress=progress)
         spilled = stack.enter_context(inputs)
+        output = against or Store.find(settings.output)
+        if output is not None:
+            assembly.pool = find_pool(output.artefacts, assembly.embedder_name)
         intake = Intake.of(assembly, spilled, limit=limit, scope=scope, progress=progress)
         yield assembly, _plans(intake, against)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -34,6 +35,14 @@ def digest_file(path: Path) -> str:
 def user_digest(user_id: str) -> str:
     """Return the SHA-256 of a user's canonical id, in hex: the order in which users are served."""
     return hashlib.sha256(user_id.encode()).hexdigest()
+
+
+def first_users(user_ids: Iterable[str], number: int) -> tuple[str, ...]:
+    """Return the first users in the order of the digests of their canonical ids.
+
+    Whoever compares users takes these; what scores are normalised against comes from the last.
+    """
+    return tuple(sorted(set(user_ids), key=user_digest)[:number])
 
 
 def bucket_of(user_id: str, num_buckets: int) -> int:

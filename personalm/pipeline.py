@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from personalm.accounts import EVERYTHING, Counts, Scope
 from personalm.assembly import Assembly
 from personalm.errors import faults_in_words
-from personalm.hashing import digest
+from personalm.hashing import digest, user_digest
 from personalm.inputs.spill import Spill
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
@@ -25,6 +25,7 @@ from personalm.settings import Settings
 from personalm.store.journal import Journal
 from personalm.store.object_files import files_at
 from personalm.store.store import Store
+from personalm.strangers import find_pool, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from personalm.planning.ledger import Plan
     from personalm.progress import Progress
     from personalm.records import Outcome
+    from personalm.strangers import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -100,14 +102,17 @@ class Run:
         spec = json.loads(files_at(folder).read(folder / _SPEC))
         settings = Settings.model_validate(spec["settings"])
         journal = Journal.attach(folder)
+        assembly = Assembly(settings)
+        store = Store.open(settings.output, buckets=len(spec["limits"]))
+        assembly.pool = find_pool(store.artefacts, assembly.embedder_name)
         return cls(
             intake=Intake(
-                assembly=Assembly(settings),
+                assembly=assembly,
                 spilled=Spill.attach(journal.spill_folder),
                 limits=spec["limits"],
                 scope=_read_scope(spec["scope"]),
             ),
-            store=Store.open(settings.output, buckets=len(spec["limits"])),
+            store=store,
             journal=journal,
         )
 
@@ -145,11 +150,16 @@ class Run:
         if plan.withdrawn:
             self._journal.withdraw(bucket, plan.withdrawn)
         progress.enter_bucket(len(plan.units), done=len(resumed), counts=counts)
-        for written in self._intake.assembly.write(missing):
+        assembly = self._intake.assembly
+        max_bytes = assembly.settings.store.notes_mb << 20
+        notes = self._store.notes(bucket, self._journal, max_bytes=max_bytes)
+        notes.drop({user_digest(key.user_id) for key in plan.opted_out})
+        for written in assembly.write(missing, notes=notes):
             keys = [task.request.key for task in written.unit.tasks]
             self._journal.write(written.unit.unit_id, written.outcomes, expected=keys)
             counts += replace(_count(written.outcomes), generated=len(keys))
             progress.finish_unit(written)
+        notes.save()
         return BucketReport(
             bucket=bucket,
             counts=counts,
@@ -196,12 +206,13 @@ def open_run(
     *,
     limit: int | None = None,
     scope: Scope = EVERYTHING,
+    rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Run]:
     """Lock the output, read the inputs into buckets, and begin or resume a run.
 
-    `limit` is a number of users, in the order of their digests. Raises ProgramError for what
-    nobody foresaw, in here or in the caller's block.
+    `limit` is a number of users, in the order of their digests. `rebuild` makes the pool of
+    impostors anew. Raises ProgramError for what nobody foresaw, in here or in the caller's block.
     """
     progress = progress or SilentProgress()
     with faults_in_words(), ExitStack() as stack:
@@ -215,6 +226,7 @@ def open_run(
             settings, journal.spill_folder, num_buckets=store.num_buckets, progress=progress
         )
         spilled = stack.enter_context(inputs)
+        assembly.pool = _settle_pool(assembly, store, spilled, rebuild=rebuild)
         intake = Intake.of(assembly, spilled, limit=limit, scope=scope, progress=progress)
         _write_spec(journal.folder, settings, intake)
         yield Run(intake=intake, store=store, journal=journal)
@@ -225,11 +237,12 @@ def run(
     *,
     limit: int | None = None,
     scope: Scope = EVERYTHING,
+    rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Write every text that is missing or out of date, and publish them as one snapshot."""
     progress = progress or SilentProgress()
-    with open_run(settings, limit=limit, scope=scope, progress=progress) as opened:
+    with open_run(settings, limit=limit, scope=scope, rebuild=rebuild, progress=progress) as opened:
         progress.begin_writing(len(opened.buckets))
         reports: list[BucketReport] = []
         left = scope.max_requests
@@ -239,6 +252,19 @@ def run(
             if left is not None:
                 left -= report.counts.generated + report.counts.resumed
         return opened.publish(reports)
+
+
+def _settle_pool(assembly: Assembly, store: Store, spilled: Spill, *, rebuild: bool) -> Pool | None:
+    """Return the pool of the folder; it is made where there is none, or on demand."""
+    pool = None if rebuild else find_pool(store.artefacts, assembly.embedder_name)
+    return pool or make_pool(
+        spilled,
+        store.artefacts,
+        selection=assembly.settings.selection,
+        embedder_name=assembly.embedder_name,
+        open_embedder=assembly.open_embedder,
+        detect_language=assembly.detect_language,
+    )
 
 
 def _count(outcomes: Sequence[Outcome]) -> Counts:

@@ -30,12 +30,16 @@ def print_preview(
 
 
 def print_candidates(candidates: Sequence[Candidate], chosen: object) -> None:
-    """Print a line a candidate: the chosen one is marked, a dropped one says by which gate."""
+    """Print a line a candidate: style score, cosine, text; a dropped one says by which gate.
+
+    The chosen one is marked.
+    """
     for candidate in candidates:
         mark = "*" if candidate.number == chosen else " "
+        score = "     " if candidate.style_score is None else f"{candidate.style_score:5.2f}"
         cosine = "     " if candidate.style_cosine is None else f"{candidate.style_cosine:5.2f}"
         dropped = f"  [{candidate.dropped_by}]" if candidate.dropped_by else ""
-        print(f"{mark} {candidate.number:2d} {cosine}  {candidate.text!r}{dropped}")
+        print(f"{mark} {candidate.number:2d} {score} {cosine}  {candidate.text!r}{dropped}")
 
 
 def _units(plans: Iterator[Plan], kind: str | None) -> Iterator[Unit]:

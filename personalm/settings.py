@@ -33,6 +33,7 @@ _FILE = "file"
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 Markup = Literal["markdown", "html", "entities"]
+ScorerName = Literal["embedding", "shape", "mix"]
 
 
 class _Section(BaseModel):
@@ -191,7 +192,18 @@ class Selection(_Section):
     """A candidate of which a smaller share of the words with meaning stands in what the request
     gave, or is common, is made up."""
     min_style_texts: int = Field(default=2, ge=1)
-    """With fewer own texts there is no style to compare with: the score abstains."""
+    """With fewer own texts there is no style to compare with: the cosine abstains."""
+    scorer: ScorerName = "mix"
+    """What tells a voice from strangers: sentence embeddings, the shape of the texts, or both.
+    `shape` needs no embedder."""
+    min_scored_texts: int = Field(default=5, ge=2)
+    """With fewer own texts the style score abstains."""
+    min_scored_words: int = Field(default=5, ge=1)
+    """Shorter texts have no style score; two characters of Chinese or Japanese are a word."""
+    min_own_mark: float = Field(default=0.3, ge=0.0)
+    """Where a user's own texts reach less against each other, the style score abstains."""
+    min_impostors: int = Field(default=20, ge=3)
+    """With fewer strangers' texts of its length and language a text has no style score."""
 
 
 class Store(_Section):
@@ -201,6 +213,8 @@ class Store(_Section):
     """One is read and written at a time; None: as many as the inputs ask for, 16 at the least."""
     keep: int = Field(default=10, ge=1)
     """Snapshots that stay readable, the newest included; older ones go at the next commit."""
+    notes_mb: int = Field(default=1024, ge=0)
+    """MB of embedded history texts that are kept for later runs; 0: none are."""
 
 
 class Settings(BaseSettings):

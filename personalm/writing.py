@@ -177,7 +177,7 @@ class Writer:
             request_id=task.request.request_id,
             text=verdict.chosen.text,
             style_score=verdict.chosen.style_score,
-            own_mark=None,
+            own_mark=verdict.own_mark,
             style_cosine=verdict.chosen.style_cosine,
             tier=task.tier,
             language=task.language,

@@ -42,7 +42,7 @@ def test_a_notebook_and_a_batch_agree(tmp_path: Path) -> None:
     rows = [row for row in read_table(settings.output).to_pylist() if row["kind"] == "post"]
 
     for row in rows:
-        generation = personalm.generate_for(row["user_id"], "post")
+        generation = personalm.generate_for(row["user_id"], "post", output=settings.output)
         assert generation.text == row["text"]
         assert generation.provenance["fingerprint"] == row["fingerprint"]
     assert rows

@@ -60,6 +60,15 @@ def test_the_base_imports_nothing_but_the_base(module: str) -> None:
     assert imported_by(PACKAGE / f"{module}.py") <= BASE
 
 
+def test_no_selector_imports_a_judge() -> None:
+    """Whoever chooses by a judge makes its verdict worthless: judges belong to the evaluation."""
+    for path in sorted((PACKAGE / "selection").rglob("*.py")):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        named = [n.module or "" for n in tree if isinstance(n, ast.ImportFrom)]
+        assert "evaluation" not in imported_by(path), path
+        assert not [name for name in named if "judge" in name], path
+
+
 def test_nothing_in_the_package_imports_prefect() -> None:
     """Flows are a door; the pipeline does not know that they exist."""
     for path in sorted(PACKAGE.rglob("*.py")):

@@ -121,6 +121,11 @@ CHANGES_TEXTS: dict[str, object] = {
     "selection.max_echoed_words": 4,
     "selection.min_grounded_share": 0.1,
     "selection.min_style_texts": 5,
+    "selection.scorer": "shape",
+    "selection.min_scored_texts": 9,
+    "selection.min_scored_words": 9,
+    "selection.min_own_mark": 0.5,
+    "selection.min_impostors": 9,
 }
 CHANGES_NO_TEXT: dict[str, object] = {
     "generation.device": "cpu",
@@ -129,6 +134,7 @@ CHANGES_NO_TEXT: dict[str, object] = {
     "generation.unit_tokens": 50,
     "shards": 9,
     "store.keep": 3,
+    "store.notes_mb": 1,
     "kinds": ["note"],
 }
 OF_THE_PLACE = {

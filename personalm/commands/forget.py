@@ -40,6 +40,7 @@ def forget(
     config
         TOML file with the settings: its inputs are searched for the users, too.
     """
+    from personalm import strangers
     from personalm.inputs.ids import canonical_id
     from personalm.store.forgetting import forget as erase
 
@@ -47,7 +48,7 @@ def forget(
     ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each))
     if not ids:
         raise SettingsError("no user is named", remedy="Give ids, or a file: --file IDS.")
-    erasure = erase(output, ids)
+    erasure = erase(output, ids, take_out={strangers.IMPOSTORS: strangers.take_out})
     who = f"the {len(ids)} users named" if len(ids) > 1 else "the user named"
     if erasure.is_empty:
         print(f"nothing of {who} is in {output}")
@@ -57,6 +58,9 @@ def forget(
             f"erased of {who}: {rows or 'no live rows'}; {erasure.num_snapshots} older snapshots, "
             f"{erasure.num_units} units of unfinished runs"
         )
+        if erasure.artefacts or erasure.num_notes:
+            names = [*erasure.artefacts, *(["notes"] if erasure.num_notes else ())]
+            print(f"taken out of: {', '.join(names)}")
         if erasure.snapshot:
             print(f"snapshot {erasure.snapshot} published without them")
     print(_say_who_is_left(ids, config))

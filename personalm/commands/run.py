@@ -31,6 +31,7 @@ def run(
     retry: Literal["rejected"] | None = None,
     max_requests: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
     prune: Annotated[bool, Parameter(negative=())] = False,
+    rebuild: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Write every text that is missing or out of date, and publish them.
@@ -65,6 +66,9 @@ def run(
         Write at most so many texts; the next run goes on with the rest.
     prune
         Withdraw live rows that no request asks for any more; without it they stay.
+    rebuild
+        Make anew what is made of all users together: the strangers' texts that style scores are
+        measured against. Every text is written again.
     dry_run
         Only count what would be written; nothing is generated and nothing changes.
     """
@@ -86,7 +90,9 @@ def run(
         _print_forecast(expected)
         return 0
     with make_progress() as progress:
-        summary = pipeline.run(settings, limit=limit, scope=scope, progress=progress)
+        summary = pipeline.run(
+            settings, limit=limit, scope=scope, rebuild=rebuild, progress=progress
+        )
     _print_summary(summary, settings.output)
     return REJECTED_SOME if summary.counts.rejections else 0
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import jinja2
 
 from personalm.records import Key
+from personalm.settings import Selection
 from personalm.store.reading import read_table, status
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
         candidates.setdefault(row["key"], []).append(row)
     for row in results:
         row["candidates"] = candidates.get(row["key"], [])
+        row["why_not"] = _why_not(row)
+        row["way"] = _way(row["style_score"], row["own_mark"])
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -47,8 +50,10 @@ def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
         loader=jinja2.FunctionLoader(_load),
     )
     environment.filters["number"] = _number
+    environment.filters["short"] = _short
     page = environment.get_template("page.html")
     rejections = _read(output, "rejections", subjects)
+    scored = [r for r in results if None not in (r["style_score"], r["own_mark"])]
     dropped = Counter(
         row["dropped_by"] for rows in candidates.values() for row in rows if row["dropped_by"]
     )
@@ -61,7 +66,8 @@ def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
         num_users=len({row["user_id"] for row in results}),
         num_candidates=sum(len(rows) for rows in candidates.values()),
         dropped=dropped.most_common(),
-        cosines=[row["style_cosine"] for row in results if row["style_cosine"] is not None],
+        scores=[row["style_score"] for row in scored],
+        marks=[row["own_mark"] for row in scored],
     )
 
 
@@ -74,9 +80,31 @@ def _read(output: Path, table: str, subjects: Mapping[Key, str]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["key"], row.get("number", 0)))
 
 
+def _why_not(row: Row) -> str | None:
+    """Say why a result has no style score, as far as the row tells; None where it has one."""
+    mark = row["own_mark"]
+    if row["style_score"] is not None:
+        return None
+    if mark is None:
+        is_little = row["tier"] in {"0", "1-4"}
+        return "too little own writing" if is_little else "too few texts to compare with"
+    if mark < Selection().min_own_mark:
+        return f"own texts reach {mark:.1f} only"
+    return "too short, or too few strangers' texts of this length"
+
+
+def _way(score: float | None, mark: float | None) -> int:
+    """Return how far a score is on its way from a stranger's to the own mark, in percent."""
+    return round(100 * min(max(score / mark, 0.0), 1.0)) if score and mark and mark > 0 else 0
+
+
 def _load(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"

@@ -77,6 +77,14 @@ class ScriptedEmbedder:
         return _normalise(rows)
 
 
+class NoEmbedder:
+    """Knows nothing of any text: its rows have no columns."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return an empty row for each text."""
+        return np.zeros((len(texts), 0), dtype=np.float32)
+
+
 class SentenceEmbedder:
     """A sentence-transformers model from a local folder, a `bundled:` name or the hub's cache.
 

@@ -6,31 +6,33 @@ texts of a call are embedded together.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from personalm.discreet import Discreet
-from personalm.errors import EngineError, is_of_a_row
+from personalm.errors import is_of_a_row
+from personalm.hashing import user_digest
 from personalm.records import Candidate
 from personalm.selection.case import Case
-from personalm.selection.embedder import Embedder
 from personalm.selection.gates import build_gates
-from personalm.selection.styles import MAX_TEXTS, StyleCache, StyleReference, style_digest
+from personalm.selection.styles import MAX_TEXTS
 from personalm.selection.trimming import trim_to_sentence
+from personalm.selection.voices import Voice, Voices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from personalm.kinds import FrontMatter, Kind
     from personalm.records import Draw, Key, Profile, Sample, Task
+    from personalm.selection.embedder import Embedder
     from personalm.selection.gates import Gate
+    from personalm.selection.impostors import Impostors
+    from personalm.selection.styles import StyleReference
     from personalm.settings import Selection
 
 DUPLICATE = "duplicate"
@@ -40,8 +42,6 @@ UNLIKELY = "unlikely"
 others of the same request that the model finds likelier."""
 
 _MAX_HISTORY_TEXTS = 5_000
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -57,12 +57,14 @@ class Verdict(Discreet):
     """What became of each candidate of a task, and which one was chosen, if any passed.
 
     `error` is a reason in words when the candidates of this one task could not be judged.
+    `own_mark` is the mean z of the own texts of the voice, `None` where it cannot be told.
     """
 
     key: Key
     candidates: tuple[Candidate, ...]
     chosen: Candidate | None
     error: str | None = None
+    own_mark: float | None = None
 
     @property
     def summary(self) -> str:
@@ -81,12 +83,18 @@ class Selector:
         embedder: Embedder | Callable[[], Embedder],
         kinds: Mapping[str, Kind],
         selection: Selection,
+        impostors: Impostors | None = None,
+        embedder_name: str = "",
     ) -> None:
-        self._embedder = embedder
+        """Take the models and settings; without impostors the style score abstains."""
         self._kinds = kinds
-        self._min_style_texts = selection.min_style_texts
         self._gates = {n: build_gates(k.front.gates, selection) for n, k in kinds.items()}
-        self._styles = StyleCache()
+        self.voices = Voices(
+            embedder=embedder,
+            selection=selection,
+            impostors=impostors,
+            embedder_name=embedder_name,
+        )
 
     def judge(self, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
         """Return a verdict for each trial, in order; the model is loaded when it is first needed.
@@ -97,27 +105,18 @@ class Selector:
         """
         attempts = [self._attempt(trial) for trial in trials]
         gated = [() if isinstance(attempt, str) else attempt for attempt in attempts]
-        voices = [self._voice_texts(trial.task) for trial in trials]
-        names = [style_digest(texts) for texts in voices]
-        known = {name: self._styles.get(name) for name in names}
-        new = {
-            name: texts
-            for name, texts, candidates in zip(names, voices, gated, strict=True)
-            if known[name] is None and any(c.dropped_by is None for c in candidates)
-        }
-        rows = self._embed(_passed_texts(gated), new.values())
-        for name, texts in new.items():
-            known[name] = StyleReference.of(
-                texts, _stack(rows, texts), min_texts=self._min_style_texts
-            )
-        for name, reference in known.items():
-            if reference is not None:
-                self._styles.put(name, reference)
+        voices = [self._voice_of(trial.task) for trial in trials]
+        wanted = [
+            voice
+            for voice, candidates in zip(voices, gated, strict=True)
+            if any(c.dropped_by is None for c in candidates)
+        ]
+        styles, rows = self.voices.learn(wanted, _passed_texts(gated))
         return tuple(
             Verdict(key=trial.task.request.key, candidates=(), chosen=None, error=attempt)
             if isinstance(attempt, str)
-            else _choose(trial, attempt, known[name], rows)
-            for trial, attempt, name in zip(trials, attempts, names, strict=True)
+            else self._choose(trial, attempt, styles.get(voice.name), rows)
+            for trial, attempt, voice in zip(trials, attempts, voices, strict=True)
         )
 
     def _attempt(self, trial: Trial) -> list[Candidate] | str:
@@ -161,72 +160,38 @@ class Selector:
         unlikely = _find_unlikely(logprobs, front.likeliest_share)
         return [replace(c, dropped_by=UNLIKELY) if c.number in unlikely else c for c in candidates]
 
-    def _voice_texts(self, task: Task) -> tuple[str, ...]:
+    def _voice_of(self, task: Task) -> Voice:
         """Return the newest texts that show the style: those of the kinds the template names."""
         kinds = self._kinds[task.request.kind].front.voice_kinds
         of_kind = [i.text for i in task.voice.interactions if i.kind in kinds and i.text.strip()]
-        return tuple(of_kind or task.voice.texts)[-MAX_TEXTS:]
+        return Voice(
+            owner=user_digest(task.voice.user_id),
+            language=task.language,
+            texts=tuple(of_kind or task.voice.texts)[-MAX_TEXTS:],
+        )
 
-    def _embed(
-        self, candidates: Iterable[str], references: Iterable[Sequence[str]]
-    ) -> dict[str, NDArray[np.float32]]:
-        """Embed every text once, all in one call; a text that makes it fail has no row."""
-        wanted = dict.fromkeys(candidates)
-        for texts in references:
-            if len(texts) >= self._min_style_texts:
-                wanted |= dict.fromkeys(texts)
-        if not wanted:
-            return {}
-        # The order decides which texts share a batch; it must not follow from that of the trials.
-        rows = dict(_encode(self._open(), sorted(wanted)))
-        if not rows:
-            _probe(self._open())
-        if len(rows) < len(wanted):
-            _log.warning("%d texts could not be embedded", len(wanted) - len(rows))
-        return rows
-
-    def _open(self) -> Embedder:
-        """Return the embedder, making it first where a way to make it was given."""
-        given = self._embedder
-        # A class of embedders has an `encode` too.
-        if isinstance(given, type) or not isinstance(given, Embedder):
-            given = self._embedder = given()
-        return given
-
-
-def _encode(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield the row of each text; where a call fails, its halves are tried, down to one text."""
-    try:
-        rows = embedder.encode(texts)
-    except Exception as error:
-        if not is_of_a_row(error):
-            raise
-        _log.debug("embedding of %d texts failed: %s", len(texts), type(error).__name__)
-        if len(texts) > 1:
-            middle = len(texts) // 2
-            yield from _encode(embedder, texts[:middle])
-            yield from _encode(embedder, texts[middle:])
-        return
-    yield from zip(texts, rows, strict=True)
-
-
-def _probe(embedder: Embedder) -> None:
-    """Tell an embedder that fails for everything from texts that nobody can embed."""
-    try:
-        embedder.encode(["a few plain words"])
-    except Exception as error:
-        if not is_of_a_row(error):
-            raise
-        raise EngineError(
-            f"the embedder cannot embed anything any more: {type(error).__name__}",
-            remedy="Start the run again; check the model: selection.embedder in the settings.",
-        ) from None
-
-
-def _stack(rows: Mapping[str, NDArray[np.float32]], texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return the rows of the texts that have one. *Shape:* (texts found, dimensions)."""
-    found = [rows[text] for text in texts if text in rows]
-    return np.stack(found) if found else np.zeros((0, 1), dtype=np.float32)
+    def _choose(
+        self,
+        trial: Trial,
+        candidates: Sequence[Candidate],
+        style: StyleReference | None,
+        rows: Mapping[str, NDArray[np.float32]],
+    ) -> Verdict:
+        """Score what passed and choose; see `_rank`."""
+        scored = []
+        for candidate in candidates:
+            cosine, z = None, None
+            if candidate.dropped_by is None and style is not None:
+                cosine, z = self.voices.score(style, candidate.text, rows.get(candidate.text))
+            scored.append(replace(candidate, style_cosine=cosine, style_score=z))
+        usual = style.median_length if style is not None else None
+        passed = (c for c in scored if c.dropped_by is None)
+        return Verdict(
+            key=trial.task.request.key,
+            candidates=tuple(scored),
+            chosen=min(passed, key=lambda candidate: _rank(candidate, usual), default=None),
+            own_mark=None if style is None else style.own_mark,
+        )
 
 
 def _history(task: Task) -> tuple[str, ...]:
@@ -278,29 +243,20 @@ def _passed_texts(gated: Iterable[Sequence[Candidate]]) -> list[str]:
     return [c.text for candidates in gated for c in candidates if c.dropped_by is None]
 
 
-def _choose(
-    trial: Trial,
-    candidates: Sequence[Candidate],
-    reference: StyleReference | None,
-    rows: Mapping[str, NDArray[np.float32]],
-) -> Verdict:
-    """Score what passed and choose: the highest cosine, the usual length, the lowest number."""
-    scored = []
-    for candidate in candidates:
-        row = rows.get(candidate.text) if candidate.dropped_by is None else None
-        cosine = None if row is None or reference is None else reference.style_cosine(row)
-        scored.append(replace(candidate, style_cosine=cosine))
-    usual = reference.median_length if reference is not None else None
-    passed = (c for c in scored if c.dropped_by is None)
-    return Verdict(
-        key=trial.task.request.key,
-        candidates=tuple(scored),
-        chosen=min(passed, key=lambda candidate: _rank(candidate, usual), default=None),
-    )
+def _rank(
+    candidate: Candidate, usual_length: float | None
+) -> tuple[bool, float, float, float, int]:
+    """Order candidates, the best one lowest: by z, by cosine, by the usual length, by number.
 
-
-def _rank(candidate: Candidate, usual_length: float | None) -> tuple[float, float, int]:
-    """Order candidates, the best one lowest; those without a score come after all others."""
-    cosine = -2.0 if candidate.style_cosine is None else candidate.style_cosine
+    The z alone compares candidates of different lengths. Those without a score come after all
+    others.
+    """
+    z, cosine = candidate.style_score, candidate.style_cosine
     distance = 0.0 if usual_length is None else abs(len(candidate.text) - usual_length)
-    return (-cosine, distance, candidate.number)
+    return (
+        z is None,
+        0.0 if z is None else -z,
+        2.0 if cosine is None else -cosine,
+        distance,
+        candidate.number,
+    )

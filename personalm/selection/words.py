@@ -51,9 +51,13 @@ def count_words(text: str) -> int:
     return num_words + len(_EMOJI.findall(text)) if num_words else 0
 
 
+def is_unspaced_word(word: str) -> bool:
+    """Tell whether a word is a single character of a script without spaces."""
+    return _UNSPACED_CHARACTER.fullmatch(word) is not None
+
+
 def is_unspaced(words: tuple[str, ...]) -> bool:
     """Tell whether most of the words are single characters of a script without spaces."""
     if not _UNSPACED_CHARACTER.search("".join(words)):
         return False
-    num_characters = sum(1 for word in words if _UNSPACED_CHARACTER.fullmatch(word))
-    return 2 * num_characters > len(words)
+    return 2 * sum(map(is_unspaced_word, words)) > len(words)

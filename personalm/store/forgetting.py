@@ -2,8 +2,9 @@
 
 The newest snapshot is followed by one without them. Then every older snapshot goes that holds
 them, with its files and its view, and so does what killed runs left behind: units with their
-rows, spilled inputs, unfinished files. Whatever step it breaks off at, the same call ends the
-work. It erases files; it does not overwrite the blocks of the disk, and reaches no copy elsewhere.
+rows, spilled inputs, unfinished files. They are taken out of what was made of all users together;
+where nobody knows how to, it goes. Whatever step it breaks off at, the same call ends the work. It
+erases files; it does not overwrite the blocks of the disk, and reaches no copy elsewhere.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import pyarrow.compute as pc
 
 from personalm.accounts import Counts
 from personalm.errors import StoreDamagedError
-from personalm.hashing import bucket_of
+from personalm.hashing import bucket_of, user_digest
+from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.files import TEMPORARY
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout
+from personalm.store.notes import erase_notes
 from personalm.store.object_files import files_at
 from personalm.store.schema import TABLES
 from personalm.store.scratch import clear_scratch
@@ -33,10 +36,15 @@ from personalm.store.tidying import list_data, named_by
 from personalm.store.views import is_shown, show
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
+    from personalm.store.artefacts import Chunks
     from personalm.store.objects import Objects
+
+    TakeOut: TypeAlias = Callable[[Path, Collection[str]], Chunks | None]
+    """Gives what is left of an artefact's file without some users, `None` where it holds none."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,25 +54,36 @@ class Erasure:
     """What was erased: live rows of each table, older snapshots, units of unfinished runs.
 
     `snapshot` is the number of the snapshot without the users, `None` where no live row was
-    theirs.
+    theirs. `artefacts` are the names of those that held the users, or may have, `num_notes` the
+    files of notes that did.
     """
 
     snapshot: int | None = None
     num_rows: Mapping[str, int] = field(default_factory=dict)
     num_snapshots: int = 0
     num_units: int = 0
+    artefacts: tuple[str, ...] = ()
+    num_notes: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether the folder held nothing of the users."""
-        return not (self.snapshot or self.num_snapshots or self.num_units)
+        found = (self.snapshot, self.num_snapshots, self.num_units, self.artefacts, self.num_notes)
+        return not any(found)
 
 
-def forget(path: str | Path, user_ids: Collection[str], *, files: Objects | None = None) -> Erasure:
+def forget(
+    path: str | Path,
+    user_ids: Collection[str],
+    *,
+    take_out: Mapping[str, TakeOut] | None = None,
+    files: Objects | None = None,
+) -> Erasure:
     """Erase all that an output folder holds of some users, given by their canonical ids.
 
-    Raises StoreLockedError at once where a run is under way, and StoreError where something
-    cannot be read or removed; the same call goes on from there.
+    `take_out` says, by name, how they are taken out of an artefact; one that it does not name is
+    removed. Raises StoreLockedError at once where a run is under way, and StoreError where
+    something cannot be read or removed; the same call goes on from there.
     """
     files = files or files_at(path)
     store = Store.require(path, files)
@@ -73,9 +92,16 @@ def forget(path: str | Path, user_ids: Collection[str], *, files: Objects | None
         num_units = eraser.clear_runs()
         snapshot, num_rows = eraser.publish_without()
         num_snapshots = eraser.remove_snapshots()
+        artefacts = eraser.clear_artefacts(take_out or {})
+        num_notes = eraser.clear_notes()
         eraser.sweep()
     return Erasure(
-        snapshot=snapshot, num_rows=num_rows, num_snapshots=num_snapshots, num_units=num_units
+        snapshot=snapshot,
+        num_rows=num_rows,
+        num_snapshots=num_snapshots,
+        num_units=num_units,
+        artefacts=artefacts,
+        num_notes=num_notes,
     )
 
 
@@ -166,6 +192,20 @@ class _Eraser:
                 num_removed += 1
         return num_removed
 
+    def clear_artefacts(self, take_out: Mapping[str, TakeOut]) -> tuple[str, ...]:
+        """Take the users out of each artefact, or remove it; return the names of those."""
+        artefacts = Artefacts(self._layout, self._files)
+        return tuple(
+            name
+            for name in artefacts.names
+            if _clear(artefacts, name, self._user_ids, take_out.get(name))
+        )
+
+    def clear_notes(self) -> int:
+        """Remove what was noted about the users; return how many files held it."""
+        owners = set(map(user_digest, self._user_ids))
+        return erase_notes(self._files, self._layout.notes, owners)
+
     def sweep(self) -> None:
         """Remove every file that no snapshot names, every view without one, every temporary.
 
@@ -209,3 +249,26 @@ class _Eraser:
     def _show(self, snapshot: Snapshot) -> None:
         if not is_shown(self._files, self._layout, snapshot):
             show(self._files, self._layout, snapshot)
+
+
+def _clear(
+    artefacts: Artefacts, name: str, user_ids: frozenset[str], take_out: TakeOut | None
+) -> bool:
+    """Rid an artefact of some users; say whether it held them, or may have."""
+    try:
+        found = artefacts.latest(name)
+        if found is None:
+            return False
+        if take_out is None:
+            artefacts.remove(name)
+            return True
+        rest = take_out(artefacts.path_of(found), user_ids)
+    except (StoreDamagedError, FileNotFoundError) as error:
+        _log.warning("%s cannot be read and is removed: %s", name, type(error).__name__)
+        artefacts.remove(name)
+        return True
+    if rest is None:
+        artefacts.tidy()
+        return False
+    artefacts.publish(name, rest, about=found.about, edition=found.edition)
+    return True

@@ -38,6 +38,7 @@ _IDENTITY = "run.json"
 _UNITS = "units"
 _WITHDRAWN = "withdrawn"
 _SPILL = "spill"
+_NOTES = "notes"
 
 
 class Journal:
@@ -83,6 +84,11 @@ class Journal:
     def spill_folder(self) -> Path:
         """Where the run's inputs are spilled; made by others, and gone with the run."""
         return scratch_of(self.folder) or inside(self.folder, _SPILL)
+
+    @property
+    def notes_folder(self) -> Path:
+        """Where the run writes what it worked out about people; see `Store.notes`."""
+        return inside(self.folder, _NOTES)
 
     @property
     def unit_ids(self) -> tuple[str, ...]:

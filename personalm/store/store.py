@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from personalm.accounts import LiveRow
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.identity import create_identity, read_identity
 from personalm.store.journal import Journal
-from personalm.store.layout import Layout
+from personalm.store.layout import Layout, inside
+from personalm.store.notes import Notes, install_notes, name_of
 from personalm.store.object_files import files_at
 from personalm.store.publication import Publication
 from personalm.store.schema import KEY, keys_of
@@ -97,6 +99,24 @@ class Store:
                 remedy="Name the folder that `personalm run` writes to.",
             )
         return store
+
+    @property
+    def artefacts(self) -> Artefacts:
+        """What was made of all users together."""
+        return Artefacts(self._layout, self._files)
+
+    def notes(self, bucket: int, journal: Journal, *, max_bytes: int) -> Notes:
+        """Return what earlier runs worked out about the people of a bucket.
+
+        What a run adds is written to its own folder and counts once it is published. `max_bytes`
+        are those of all buckets together.
+        """
+        name = name_of(bucket)
+        return Notes(
+            self._files,
+            (inside(journal.notes_folder, name), inside(self._layout.notes, name)),
+            max_bytes=max_bytes // self.num_buckets,
+        )
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -179,6 +199,7 @@ class Store:
                 "counts": asdict(counts),
             }
         )
+        self._install_notes(journal)
         tidy(
             self._files,
             self._layout,
@@ -303,10 +324,18 @@ class Store:
             _log.info("run %s goes on: %d units", resumed.run_id, len(resumed.unit_ids))
         return resumed
 
+    def _install_notes(self, journal: Journal) -> None:
+        """Take over what a run has noted; without it the next run only takes longer."""
+        try:
+            install_notes(self._files, journal.notes_folder, self._layout.notes)
+        except (StoreError, FileNotFoundError) as error:
+            _log.warning("%s: the notes of the run are lost: %s", self._layout.root, error)
+
     def _settle(self, keep: int | None = None) -> int:
         """Do what an earlier command left undone; return the number of data files that went."""
         self._require_lock()
         self._show()
+        self.artefacts.tidy()
         return tidy(self._files, self._layout, self._records, keep=keep or self._keep)
 
     def _show(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from personalm.errors import StoreError
 from personalm.hashing import bucket_of
+from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.files import TEMPORARY
 from personalm.store.reading import require_output
@@ -48,7 +49,7 @@ def verify(path: str | Path) -> tuple[str, ...]:
                 f"{layout.latest} does not lead to the files of snapshot {newest.number}; "
                 "the next run puts it right"
             )
-    return tuple(problems)
+    return (*problems, *Artefacts(layout, files).find_problems())
 
 
 def find_leftovers(path: str | Path) -> tuple[str, ...]:

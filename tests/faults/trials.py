@@ -51,8 +51,8 @@ def lose_an_outcome(place: Path, old: str, new: str) -> Iterator[str]:
     def lose() -> None:
         write = Assembly.write
 
-        def losing(self: Assembly, units: Any) -> Iterator[WrittenUnit]:
-            for written in write(self, units):
+        def losing(self: Assembly, units: Any, *, notes: Any = None) -> Iterator[WrittenUnit]:
+            for written in write(self, units, notes=notes):
                 object.__setattr__(written, "outcomes", written.outcomes[1:])
                 yield written
 

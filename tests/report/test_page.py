@@ -198,3 +198,36 @@ def test_results_rejections_and_counts_are_all_there(output: Path) -> None:
     assert "all_candidates_dropped" in page
     assert "owls" in page
     assert "0.50" in page
+
+
+@pytest.mark.parametrize(
+    ("score", "mark", "tier", "told"),
+    [
+        (2.13, 1.84, "20+", ("2.1", "own texts 1.8", "a stranger 0", "width: 100%")),
+        (0.9, 1.8, "20+", ("0.9", "own texts 1.8", "width: 50%")),
+        (-1.0, 1.8, "20+", ("-1.0", "width: 0%")),
+        (None, None, "1-4", ("n/a", "too little own writing")),
+        (None, None, "20+", ("n/a", "too few texts to compare with")),
+        (None, 0.12, "20+", ("n/a", "own texts reach 0.1 only")),
+        (None, 1.8, "20+", ("n/a", "too short")),
+        (0.5, None, "20+", ("0.5", "width: 0%")),
+    ],
+)
+def test_a_score_stands_beside_what_it_is_measured_by(
+    tmp_path: Path, score: float | None, mark: float | None, tier: str, told: tuple[str, ...]
+) -> None:
+    """And where there is none, the page says why."""
+    made = outcome("ada", "tea")
+    assert made.result is not None
+    made = replace(made, result=replace(made.result, style_score=score, own_mark=mark, tier=tier))
+    store = Store.open(tmp_path / "out", buckets=1)
+    with store.lock():
+        journal = store.start_run("f")
+        journal.write("0000-u", [made], expected=[made.key])
+        counts = Counts(requests=1, results=1, generated=1)
+        store.publish(journal, units={0: ["0000-u"]}, withdrawn={}, counts=counts)
+
+    page = render_report(tmp_path / "out", subjects={})
+
+    shown = page[page.index('<div class="score">') :]
+    assert [part for part in told if part not in shown] == []

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from personalm.selection.embedder import ScriptedEmbedder
-from personalm.selection.styles import StyleCache, StyleReference, style_digest
+from personalm.selection.styles import StyleCache, StyleReference
+from personalm.selection.voices import Voice
 
 
 def unit(*values: float) -> NDArray[np.float32]:
@@ -71,7 +72,10 @@ def test_the_cache_is_bounded_and_forgets_what_was_used_longest_ago() -> None:
     assert cache.get("one") is one
 
 
-def test_a_new_text_makes_a_new_digest() -> None:
+def test_a_new_text_makes_a_new_name() -> None:
     """A reference of yesterday is never taken for today's; how texts are cut matters too."""
-    digests = {style_digest(t) for t in (["a", "b"], ["a"], ["ab"], ["b", "a"], [])}
-    assert len(digests) == 5
+    texts = (("a", "b"), ("a",), ("ab",), ("b", "a"), ())
+    voices = [Voice(owner="o", language="en", texts=each) for each in texts]
+    voices.append(Voice(owner="p", language="en", texts=("a",)))
+    voices.append(Voice(owner="o", language="ja", texts=("a",)))
+    assert len({voice.name for voice in voices}) == 7
