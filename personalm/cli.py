@@ -12,6 +12,7 @@ from cyclopts import App
 
 from personalm import __version__
 from personalm.commands.doctor import doctor
+from personalm.commands.finetune import finetune
 from personalm.commands.forget import forget
 from personalm.commands.run import run
 from personalm.commands.show import export, report
@@ -23,7 +24,7 @@ from personalm.shell import run_app
 _COMMANDS = (
     *(run, doctor, preview, generate),
     *(status, verify, forget, rollback, vacuum),
-    *(export, report, demo, models),
+    *(export, report, finetune, demo, models),
 )
 
 app = App(

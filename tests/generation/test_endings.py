@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
 from personalm.generation.endings import score_endings
 from personalm.generation.likelihood import score
-from personalm.generation.loading import LoadedModel
+
+if TYPE_CHECKING:
+    from personalm.generation.loading import LoadedModel
 
 BEGINNING = (5, 6, 7, 8)
 ENDINGS = ((9, 10, 11), (12,), (13, 14), (9, 10, 12))
