@@ -42,8 +42,8 @@ bounds: install  ## Measure memory and speed of runs over up to 100,000 made-up 
 faults: install  ## Fail every operation at every file call; PLANT=no-link takes a guard out first
 	@$(BIN)/python -m tests.faults $(if $(PLANT),--plant $(PLANT)) $(if $(EVERY),--every $(EVERY))
 
-soak: install  ## Kill, race and starve the real command; KILLS= SNAPSHOTS= ROUNDS= STEPS= SEED=
-	@$(BIN)/python -m tests.soak $(foreach name,KILLS SNAPSHOTS ROUNDS STEPS SEED,\
+soak: install  ## Kill, race and starve the real command; KILLS= TRAININGS= SNAPSHOTS= ROUNDS= STEPS= SEED=
+	@$(BIN)/python -m tests.soak $(foreach name,KILLS TRAININGS SNAPSHOTS ROUNDS STEPS SEED,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 clean:  ## Remove what make made

@@ -250,6 +250,8 @@ class Training(_Section):
     """Other secrets of the same form that a canary is ranked among."""
     max_exposure: float = Field(default=5.0, gt=0.0)
     """Bits; nothing is published where canaries planted once have a higher mean exposure."""
+    retrain_days: int = Field(default=30, ge=0)
+    """Days that a model may be used on after somebody it has learned from was forgotten."""
     max_extracted: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of the canaries planted once that the model may complete from their beginning."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from personalm.training.corpus import Corpus, Text
     from personalm.training.swaps import Swap
 
-_NO_LIMIT = {"method", "max_exposure", "max_extracted", "max_hours"}
+_NO_LIMIT = {"method", "max_exposure", "max_extracted", "max_hours", "retrain_days"}
 """Settings that change no weight by a step: a training goes on where they are changed."""
 
 

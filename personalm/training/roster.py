@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from personalm.errors import ModelError
 from personalm.foreign import read_object
+from personalm.generation.deadlines import MARK
+from personalm.store.files import LocalFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
 ROSTER = "training_users.json"
 
 
@@ -63,9 +64,47 @@ class Roster:
         return json.dumps(values, indent=1).encode()
 
 
-def deadline_of(days: int) -> date:
-    """Return the last day on which a model that holds a forgotten user may be used."""
-    return (datetime.now(UTC) + timedelta(days=days)).date()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A model that has learned from some of the users asked for, and until when it may be used."""
+
+    folder: Path
+    num_users: int
+    last_day: date
+
+
+def mark_models(
+    places: Iterable[Path], user_ids: Iterable[str], *, retrain_days: int
+) -> tuple[Holding, ...]:
+    """Mark every model that holds one of some users as due for training; return them.
+
+    A place is a model's folder, or a folder of such. A mark keeps its first day: who is forgotten
+    later does not prolong it. Raises ModelError for a roster that cannot be read.
+    """
+    ids = tuple(user_ids)
+    holdings = []
+    for folder in _find_models(places):
+        roster = Roster.read(folder)
+        num_users = sum(map(roster.holds, ids)) if roster else 0
+        if not num_users:
+            continue
+        last_day = datetime.now(UTC).date() + timedelta(days=retrain_days)
+        path = folder / MARK
+        if path.is_file():
+            last_day = min(last_day, date.fromisoformat(str(read_object(path).get("last_day"))))
+        LocalFiles().replace(path, json.dumps({"last_day": str(last_day)}).encode())
+        holdings.append(Holding(folder=folder, num_users=num_users, last_day=last_day))
+    return tuple(holdings)
+
+
+def _find_models(places: Iterable[Path]) -> tuple[Path, ...]:
+    found = {}
+    for place in places:
+        inner = (path.parent for path in sorted(place.glob(f"*/{ROSTER}")))
+        for folder in (place, *inner):
+            if (folder / ROSTER).is_file():
+                found[folder.resolve()] = folder
+    return tuple(found.values())
 
 
 def _hash(key: str, user_id: str) -> str:

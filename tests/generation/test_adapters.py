@@ -54,7 +54,7 @@ def make_adapter(base: Path, folder: Path) -> Path:
             fan_in_fan_out=is_gpt2,
         ),
     )
-    tuned.save_pretrained(folder)
+    tuned.save_pretrained(str(folder))
     change(folder, base_model_name_or_path=str(base))
     return folder
 

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import random
-import shutil
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.population import Person, make_settings, write_templates
+from tests.population import make_settings, write_templates
+from tests.training.world import TEMPLATE, make_people
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from personalm.settings import Settings
-
-TEMPLATE = """+++
-subject = "topic"
-max_new_tokens = 40
-stop = ["\\n"]
-gates = ["empty"]
-+++
-{% for text in samples %}
-Post: {{ text | one_line }}
-{% endfor %}
-On {{ subject | one_line | clip(40) }}
-Post:"""
-
-_HABITS = ("indeed", "hooray", "alas", "meow", "frankly", "whatever", "blimey", "sigh")
-_THINGS = ("harbour", "kettle", "library", "bicycle", "garden", "market", "window", "pigeon")
-_DEEDS = ("painted", "mended", "visited", "lost", "sold", "cleaned", "dreamed of", "photographed")
 
 
 class MakeTraining(Protocol):
@@ -38,22 +21,6 @@ class MakeTraining(Protocol):
     def __call__(self, **overrides: Any) -> Settings:
         """Return the settings."""
         ...
-
-
-def make_people(num_people: int = 8, num_texts: int = 14) -> list[Person]:
-    """Make people who each begin and end a text in a manner of their own."""
-    chance = random.Random(5)
-    return [
-        Person(
-            user_id=f"user-{number}",
-            texts=tuple(
-                f"{habit.capitalize()}, I {chance.choice(_DEEDS)} the {chance.choice(_THINGS)} "
-                f"and the {chance.choice(_THINGS)} at {chance.randrange(100, 999)}, {habit} {habit}"
-                for _ in range(num_texts)
-            ),
-        )
-        for number, habit in enumerate(_HABITS[:num_people])
-    ]
 
 
 @pytest.fixture
@@ -86,9 +53,3 @@ def make_training(tmp_path: Path, tiny_gpt2: Path) -> MakeTraining:
         return make_settings(tmp_path, make_people(), **{**given, **overrides})
 
     return make
-
-
-@pytest.fixture
-def base(tiny_gpt2: Path, tmp_path: Path) -> Path:
-    """Copy the tiny GPT-2."""
-    return shutil.copytree(tiny_gpt2, tmp_path / "base")

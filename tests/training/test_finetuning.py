@@ -132,7 +132,7 @@ def test_a_model_that_gives_secrets_away_is_refused_and_the_report_stays(
 def test_exposure_rises_with_the_number_of_repeats(
     make_training: MakeTraining, tmp_path: Path
 ) -> None:
-    """What was planted 16 times stands far above what was never planted, and above itself before."""
+    """What was planted 16 times stands far above what was never planted, and itself before."""
     settings = make_training(
         **{"training.canaries": 2, "training.epochs": 14, "training.num_references": 255},
         **{"training.patience": 20, "training.dropout": 0.0, "training.check_steps": 40},
