@@ -1,7 +1,8 @@
 """Long trials of the real command: `python -m tests.soak [--kills N] [--seed S] ...`.
 
-Random kills of runs and trainings, readers beside a writer, two runs at once, and full disks. Each prints one line; the
-exit code is 1 where one of them has found a violation. A number of 0 leaves a trial out.
+Random kills of runs and trainings, readers beside a writer, two runs at once, and full disks.
+Each prints one line; the exit code is 1 where one of them has found a violation. A number of 0
+leaves a trial out.
 """
 
 from __future__ import annotations
