@@ -88,13 +88,7 @@ def gather_corpus(
             spoken[language] += 1
         return reason is None
 
-    chosen = (user.profile for user in users if choose(user.profile))
-    if training.max_users is None:
-        profiles = sorted(chosen, key=lambda profile: digest(profile.user_id))
-    else:
-        profiles = heapq.nsmallest(
-            training.max_users, chosen, key=lambda profile: digest([seed, profile.user_id])
-        )
+    profiles = _draw(users, choose, most=training.max_users, seed=seed)
     authors = _without_duplicates(profiles, training.max_similarity, counts)
     texts = tuple(
         text
@@ -110,6 +104,29 @@ def gather_corpus(
         counts=dict(counts),
         languages=tuple(language for language, number in spoken.most_common() if number >= least),
     )
+
+
+def _draw(
+    users: Iterable[UserInputs],
+    choose: Callable[[Profile], bool],
+    *,
+    most: int | None,
+    seed: int,
+) -> list[Profile]:
+    """Return the users who are learned from, in the order of their digests under the seed.
+
+    Of more than `most` those of the lowest digests; a user who comes too late for that is not
+    looked at any more.
+    """
+    drawn: list[tuple[int, Profile]] = []
+    for user in users:
+        # Negative, because a heap gives its lowest entry away first. No two users share a digest.
+        mark = -int(digest([seed, user.profile.user_id]), 16)
+        is_full = most is not None and len(drawn) == most
+        if (is_full and mark <= drawn[0][0]) or not choose(user.profile):
+            continue
+        (heapq.heapreplace if is_full else heapq.heappush)(drawn, (mark, user.profile))
+    return [profile for _, profile in sorted(drawn, key=lambda entry: -entry[0])]
 
 
 def _without_duplicates(

@@ -12,6 +12,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from personalm.training.quiet import quiet_libraries
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -38,7 +40,8 @@ def make_gpt2(folder: Path, texts: Iterable[str], *, scratch: Scratch, seed: int
             eos_token_id=end,
         )
     )
-    network.save_pretrained(folder)
+    with quiet_libraries():
+        network.save_pretrained(folder)
 
 
 def _train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:

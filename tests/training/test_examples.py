@@ -268,3 +268,17 @@ def test_a_swap_changes_the_history_and_nothing_else(kind: Kind) -> None:
     assert any(text in shown[History.OTHER_NEAREST] for text in more)
     assert "Post: " not in shown[History.NONE].removesuffix("Post:")
     assert (swap.tier, swap.examples[History.NONE].tier) == ("1-4", "0")
+
+
+def test_of_many_users_those_are_learned_from_whose_digests_are_lowest(kind: Kind) -> None:
+    """The choice depends on seed and ids: not on the order in which users come."""
+    people = [person(f"u{n}", f"I saw {n} storks by the road {n * 7919}") for n in range(30)]
+    some, again = (
+        corpus_of(*order, kinds=(kind,), max_users=5, max_similarity=1.0)
+        for order in (people, people[::-1])
+    )
+    every = corpus_of(*people, kinds=(kind,), max_similarity=1.0)
+
+    chosen = [p.user_id for p in some.authors]
+    assert chosen == [p.user_id for p in again.authors]
+    assert chosen == [p.user_id for p in every.authors][:5]
