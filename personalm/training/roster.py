@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from personalm.discreet import Discreet
 from personalm.errors import ModelError
 from personalm.foreign import read_object
 from personalm.generation.deadlines import MARK
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 ROSTER = "training_users.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roster:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Roster(Discreet):
     """Keyed hashes of the users whose texts a model has learned from."""
 
     key: str
