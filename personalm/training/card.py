@@ -62,8 +62,8 @@ def _describe(facts: CardFacts) -> str:
         f"{what}. It has learned from texts of people to write the next text of a user, given "
         "earlier ones, in the prompts of personalm. It writes with `personalm run --model FOLDER`"
         ".\n\nIt holds what it has learned from these people: treat the folder as personal data. "
-        "`training_users.json` says who they are to those who know the id; `personalm forget "
-        "--model FOLDER` asks it."
+        "`training_users.json` says who they are to those who know the id; `personalm forget OUT "
+        "USER --model FOLDER` asks it."
     )
 
 
