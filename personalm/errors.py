@@ -6,6 +6,7 @@
     - InputDamagedError    it is no whole Parquet file, or changed while it was read
   + TemplateError      a template or its front matter is wrong
   + ModelError         a model folder, name or package is wrong or unsafe
+  + TrainingError      training cannot start, or what came of it may not be published
   + EngineError        the engine can serve nobody any more; the run stops
   + StoreError         the output folder cannot be read or written
     - StoreLockedError     another run holds it
@@ -93,6 +94,10 @@ class TemplateError(PersonalmError):
 
 class ModelError(PersonalmError):
     """A model folder, name or package is wrong or unsafe."""
+
+
+class TrainingError(PersonalmError):
+    """Training cannot start or go on, or what came of it may not be published."""
 
 
 class EngineError(PersonalmError):

@@ -34,8 +34,11 @@ _WORD_LISTS = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
 _MAX_JSON_BYTES = 32 << 20
 
 
-def check_files(folder: Path) -> None:
-    """Raise ModelError for a file of the folder that is unsafe, at any depth."""
+def check_files(folder: Path, *, is_adapter: bool = False) -> None:
+    """Raise ModelError for a file of the folder that is unsafe, at any depth.
+
+    The name of a base model is read from the folder of an adapter, and nowhere else.
+    """
     home = _home(folder)
     for path in sorted(folder.rglob("*")):
         _check_place(path, folder, home)
@@ -49,7 +52,7 @@ def check_files(folder: Path) -> None:
             _check_index(path)
         elif path.suffix.lower() == ".json" and path.name not in _WORD_LISTS:
             _check_keys(path)
-    if (folder / "adapter_config.json").exists():
+    if not is_adapter and (folder / "adapter_config.json").exists():
         raise ModelError(
             f"{folder} holds an adapter beside the model, which would name another model to load",
             remedy="Merge the adapter into the model, or remove adapter_config.json.",

@@ -54,6 +54,12 @@ def test_a_room_imports_the_base_and_itself_alone(room: str) -> None:
         assert imported_by(path) <= BASE | {room}, path
 
 
+def test_training_stands_above_the_rooms_and_below_the_doors() -> None:
+    """It uses the rooms' own code, so that what is learned is what is asked; no loop, no door."""
+    for path in sorted((PACKAGE / "training").rglob("*.py")):
+        assert imported_by(path) <= BASE | ROOMS | {"training"}, path
+
+
 @pytest.mark.parametrize("module", sorted(BASE))
 def test_the_base_imports_nothing_but_the_base(module: str) -> None:
     """Records, settings and errors stand at the bottom."""

@@ -48,6 +48,8 @@ OPEN = {
     *("Finding", "InputReport", "Place", "Conversion", "SourceFile", "Match", "FileReader"),
     *("Contract", "Spill", "BucketReport", "Summary", "RawReader", "NestedReader"),
     *("LiveRow", "Intake", "Forecast", "Erasure", "Census"),
+    # What training publishes: counts, measures, made-up secrets.
+    *("Adapter", "Trainee", "Trained", "CardFacts", "Canary"),
     # What a person in a notebook asked for, to be looked at there.
     *("Generation", "Generations"),
 }

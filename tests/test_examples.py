@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from personalm.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+EXAMPLES = sorted(
+    path for path in (ROOT / "examples").glob("*.toml") if not path.name.startswith("finetune-")
+)
+TRAININGS = sorted((ROOT / "examples").glob("finetune-*.toml"))
 FAKES = {"model": "scripted", "selection.embedder": "scripted"}
 NUM_USERS = 8
 
@@ -77,6 +80,18 @@ def test_an_example_is_valid_and_says_how_to_run_it(
 
     assert load_settings(path).inputs
     assert f"PERSONALM_DATA=FOLDER personalm run --config examples/{path.name}" in path.read_text()
+
+
+@pytest.mark.parametrize("path", TRAININGS, ids=lambda path: path.stem)
+def test_a_training_is_valid_and_says_how_to_run_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings are known, and its first lines name the command, and the run that follows."""
+    monkeypatch.setenv("PERSONALM_DATA", "/data")
+
+    assert load_settings(path).training.max_hours
+    for command in ("finetune", "run"):
+        assert f"personalm {command} --config examples/{path.name}" in path.read_text()
 
 
 @needs_data

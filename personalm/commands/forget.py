@@ -18,16 +18,20 @@ def forget(
     output: Path,
     *users: str,
     file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
+    models: Annotated[tuple[Path, ...], Parameter(name=["--model", "-m"], negative=())] = (),
     config: Config = None,
 ) -> int:
     """Erase all that an output folder holds of some users, in old snapshots too.
 
-    Everybody else's rows stay as they are. Where the users are still in the inputs, the next run
-    writes for them again: remove their rows there, or set `opt_out` in their profiles.
+    Everybody else's rows stay as they are. Nothing can be erased from weights: trained models that
+    have learned from the users are named, and refused after some days (training.retrain_days).
+    Where the users are still in the inputs, the next run writes for them again: remove their rows
+    there, or set `opt_out` in their profiles.
 
     Examples:
     - `personalm forget OUT u-maren u-hale`
     - `personalm forget OUT --file ids.txt --config personalm.toml`
+    - `personalm forget OUT u-maren --model MODELS`
 
     Parameters
     ----------
@@ -37,8 +41,10 @@ def forget(
         Ids of the users.
     file
         File with one id a line.
+    models
+        Folder of a trained model, or of several; may be repeated.
     config
-        TOML file with the settings: its inputs are searched for the users, too.
+        TOML file with the settings: its inputs and its model are searched for the users, too.
     """
     from personalm import strangers
     from personalm.inputs.ids import canonical_id
@@ -63,8 +69,29 @@ def forget(
             print(f"taken out of: {', '.join(names)}")
         if erasure.snapshot:
             print(f"snapshot {erasure.snapshot} published without them")
+    _mark_models(ids, models, config)
     print(_say_who_is_left(ids, config))
     return 0
+
+
+def _mark_models(ids: Sequence[str], named: Sequence[Path], config: Path | None) -> None:
+    """Mark the trained models that hold forgotten users, and say which they are."""
+    from personalm.settings import Training, load_settings
+    from personalm.training.roster import mark_models
+
+    missing = [folder for folder in named if not folder.is_dir()]
+    if missing:
+        raise SettingsError(f"--model {missing[0]} is no folder")
+    training, places = Training(), list(named)
+    if config is not None:
+        settings = load_settings(config)
+        training = settings.training
+        places.append(Path(settings.model))
+    for holding in mark_models(places, ids, retrain_days=training.retrain_days):
+        print(
+            f"{holding.folder} has learned from {holding.num_users} of them: train it again "
+            f"(personalm finetune); it is refused after {holding.last_day}"
+        )
 
 
 def _say_who_is_left(ids: Sequence[str], config: Path | None) -> str:

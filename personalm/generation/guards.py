@@ -66,11 +66,6 @@ def check_folder(folder: Path) -> dict[str, Any]:
 
 
 def _refuse_without_config(folder: Path) -> None:
-    if (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder} is an adapter without its model",
-            remedy="Merge it into its base model and name the merged folder.",
-        )
     raise ModelError(
         f"{folder} is no model folder: config.json is missing",
         remedy="Name a folder that save_pretrained has written.",

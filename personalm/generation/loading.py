@@ -11,7 +11,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -20,6 +20,7 @@ from transformers.utils import logging as noise
 
 from personalm.errors import ModelError
 from personalm.foreign import read_object
+from personalm.generation.adapters import merge_adapter, read_adapter
 from personalm.generation.guards import check_folder
 from personalm.generation.models import find_folder, inspect_model
 from personalm.generation.shared_prefix import SHARED_PREFIX, can_share
@@ -73,7 +74,7 @@ def load_model(
     folder = find_folder(card.name)
     check_folder(folder)
     place = _find_device(device)
-    kind = _find_dtype(dtype, place)
+    kind = find_dtype(dtype, place)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     with _quiet():
         try:
@@ -82,7 +83,8 @@ def load_model(
             )
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
-                dtype=kind,
+                # An adapter is added before anything is rounded.
+                dtype=torch.float32 if card.adapter else kind,
                 device_map=place,
                 attn_implementation=_find_attention(kind, place),
                 local_files_only=True,
@@ -100,6 +102,8 @@ def load_model(
             f"{folder}: {number} weights of the model are missing or of the wrong shape",
             remedy="Copy the folder again: all of its *.safetensors files belong together.",
         )
+    if card.adapter:
+        network = _merge(network, Path(card.adapter), kind)
     _quicken(network)
     text_tokenizer = TextTokenizer(tokenizer)
     if can_share(network):
@@ -126,6 +130,22 @@ def _quicken(network: PreTrainedModel) -> None:
         for name, child in list(module.named_children()):
             if isinstance(child, NewGELUActivation):
                 setattr(module, name, torch.nn.GELU(approximate="tanh"))
+
+
+def _merge(network: PreTrainedModel, adapter: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """Add an adapter to its base, and only then round to the number format."""
+    read_adapter(adapter)
+    with _quiet():
+        try:
+            merged: Any = merge_adapter(network, adapter)
+            return cast("PreTrainedModel", merged.to(dtype))
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a damaged folder raises many libraries' errors
+            raise ModelError(
+                f"{adapter} cannot be added to its base model: {_first_line(error)}",
+                remedy="Adapter and base belong together: name the base it was trained on.",
+            ) from None
 
 
 def _end_ids(folder: Path, tokenizer: TextTokenizer) -> frozenset[int]:
@@ -162,7 +182,8 @@ def _find_device(device: str) -> torch.device:
     return place
 
 
-def _find_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
+def find_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
+    """Return the number format; `auto` is bfloat16 where the device multiplies it in hardware."""
     if dtype != "auto":
         return torch.float32 if dtype == "float32" else torch.bfloat16
     if device.type == "cuda":

@@ -7,11 +7,14 @@ name a revision, which pins it: `gpt2@COMMIT`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from personalm import bundled
 from personalm.errors import ModelError
+from personalm.generation.adapters import is_adapter, read_adapter
+from personalm.generation.deadlines import check_deadline
 from personalm.generation.guards import check_folder
 from personalm.hashing import digest, digest_file
 from personalm.records import ModelCard
@@ -40,6 +43,9 @@ def inspect_model(name: str, *, languages: tuple[str, ...] | None = None) -> Mod
     Raises ModelError where the model cannot be found or may not be loaded.
     """
     folder = find_folder(name)
+    check_deadline(folder)
+    if is_adapter(folder):
+        return _inspect_adapter(name, folder, languages)
     config = check_folder(folder)
     positions = next((config[key] for key in _POSITION_KEYS if key in config), None)
     if not isinstance(positions, int):
@@ -52,7 +58,27 @@ def inspect_model(name: str, *, languages: tuple[str, ...] | None = None) -> Mod
     )
 
 
-def find_folder(name: str) -> Path:
+def _inspect_adapter(name: str, folder: Path, languages: tuple[str, ...] | None) -> ModelCard:
+    """Return the card of an adapter's base, with the adapter in it; digests cover both."""
+    adapter = read_adapter(folder)
+    base_folder = find_folder(adapter.base, may_download=False)
+    if is_adapter(base_folder):
+        raise ModelError(f"{folder}: its base model is an adapter itself")
+    base = inspect_model(adapter.base)
+    if adapter.base_digest not in {None, base.digest}:
+        raise ModelError(
+            f"{folder} was trained on another version of {adapter.base} than lies here",
+            remedy="Put that version back, or train the adapter again.",
+        )
+    return replace(
+        base,
+        digest=digest([base.digest, adapter.digest]),
+        languages=languages or _languages(name, folder) or base.languages,
+        adapter=str(folder),
+    )
+
+
+def find_folder(name: str, *, may_download: bool = True) -> Path:
     """Return the folder of a model, downloading or unpacking it where it must be.
 
     Raises ModelError where there is none.
@@ -66,10 +92,10 @@ def find_folder(name: str) -> Path:
         return folder
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise ModelError(f"model folder {name} does not exist")
-    return _find_on_hub(name)
+    return _find_on_hub(name, may_download=may_download)
 
 
-def _find_on_hub(name: str) -> Path:
+def _find_on_hub(name: str, *, may_download: bool) -> Path:
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow, rarely needed
     from huggingface_hub.errors import (  # noqa: PLC0415 - the same
         HFValidationError,
@@ -88,6 +114,11 @@ def _find_on_hub(name: str) -> Path:
         pass
     except HFValidationError:
         raise ModelError(f"{name!r} is neither a folder nor a model name") from None
+    if not may_download:
+        raise ModelError(
+            f"{name}, the base of an adapter, is no folder and is not in the local cache",
+            remedy="Nothing is downloaded because an adapter says so. Run once with this model.",
+        )
     try:
         return Path(snapshot_download(repository, **wanted))
     except Exception as error:  # noqa: BLE001 - the hub's client raises errors of many libraries

@@ -125,6 +125,24 @@ class LocalFiles:
                     raise
             self.call(_sync, path.parent)
 
+    def move_folder(self, source: Path, target: Path) -> None:
+        """Give a finished folder another name, durably.
+
+        Raises FileExistsError, and changes nothing, where a folder with files has that name.
+        """
+        with _in_words(target, FileExistsError):
+            try:
+                self.call(os.rename, source, target)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+                    raise
+                raise FileExistsError(
+                    errno.EEXIST, os.strerror(errno.EEXIST), str(target)
+                ) from None
+            self.call(_sync, target.parent)
+            if source.parent != target.parent:
+                self.call(_sync, source.parent)
+
     def remove(self, path: Path) -> None:
         """Remove a file; one that is gone already is fine."""
         with _in_words(path), suppress(FileNotFoundError):

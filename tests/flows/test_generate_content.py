@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.finetune import finetune
 from flows.generate_content import cut_shards, generate_content
 from personalm import pipeline
 from personalm.settings import load_settings
@@ -36,16 +37,17 @@ def test_shards_are_ranges_that_cover_every_bucket_once(num_buckets: int, num_sh
 
 
 def test_the_deployments_name_the_flow_and_its_parameters() -> None:
-    """`prefect.yaml` has a scheduled and an ad-hoc deployment, both of them callable."""
+    """`prefect.yaml` has a scheduled and an ad-hoc run and a scheduled training, all callable."""
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
-    assert [d["name"] for d in deployments] == ["nightly", "ad-hoc"]
+    assert [d["name"] for d in deployments] == ["nightly", "ad-hoc", "weekly"]
+    flows = {flow.fn.__name__: flow for flow in (generate_content, finetune)}
     assert "cron" in deployments[0]["schedules"][0]
     for deployment in deployments:
         path, name = deployment["entrypoint"].split(":")
         assert (ROOT / path).is_file()
-        assert name == generate_content.fn.__name__
-        properties = generate_content.parameters.model_dump()["properties"]
+        assert name in flows
+        properties = flows[name].parameters.model_dump()["properties"]
         assert set(deployment["parameters"]) <= set(properties)
 
 

@@ -1,7 +1,8 @@
 """Long trials of the real command: `python -m tests.soak [--kills N] [--seed S] ...`.
 
-Random kills, readers beside a writer, two runs at once, and full disks. Each prints one line; the
-exit code is 1 where one of them has found a violation. A number of 0 leaves a trial out.
+Random kills of runs and trainings, readers beside a writer, two runs at once, and full disks.
+Each prints one line; the exit code is 1 where one of them has found a violation. A number of 0
+leaves a trial out.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
+from tests.conftest import make_tiny_gpt2
 from tests.soak.full_disk import fill_disks
 from tests.soak.kills import kill_at_random
 from tests.soak.races import race_readers, race_runs
+from tests.training.kills import kill_trainings
+from tests.training.world import make_people, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +36,7 @@ def main() -> int:
     """Run the trials that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--trainings", type=int, default=20, help="trainings that are killed")
     parser.add_argument("--users", type=int, default=48, help="users of a run that is killed")
     parser.add_argument("--scripted", action="store_true", help="kill runs without a model")
     parser.add_argument("--snapshots", type=int, default=200)
@@ -55,6 +60,10 @@ def main() -> int:
                 seed=options.seed,
             ),
         ),
+        (
+            options.trainings,
+            partial(_kill_trainings, num_kills=options.trainings, seed=options.seed),
+        ),
     )
     num_violations = 0
     for size, trial in trials:
@@ -68,6 +77,14 @@ def main() -> int:
             num_violations += len(violations)
     print(f"soak: {num_violations} violations")
     return 1 if num_violations else 0
+
+
+def _kill_trainings(place: Path, *, num_kills: int, seed: int) -> tuple[str, list[str]]:
+    """Kill so many trainings; compare what they publish with an undisturbed one."""
+    model = make_tiny_gpt2(place / "base", [text for p in make_people() for text in p.texts])
+    config = write_config(place / "in", model.folder)
+    tally = kill_trainings(config, place, num_kills=num_kills, seed=seed)
+    return str(tally), tally.violations
 
 
 if __name__ == "__main__":

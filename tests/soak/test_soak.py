@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def soak(*switches: str, **sizes: int) -> str:
     """Run the trials that have a size; return what they said."""
-    asked = dict.fromkeys(("kills", "rounds", "steps", "snapshots"), 0) | sizes
+    asked = dict.fromkeys(("kills", "trainings", "rounds", "steps", "snapshots"), 0) | sizes
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak", *switches]
         + [part for name, size in asked.items() for part in (f"--{name}", str(size))],

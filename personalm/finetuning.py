@@ -1,0 +1,338 @@
+"""Fine-tuning: from the inputs to a published model, as one list of steps.
+
+The workplace keeps what is done, so that the same command goes on after a crash: checkpoints of
+the training, measures before it. Nothing is published that was not measured as a run will load it,
+or that gives away more of the planted secrets than the settings allow.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from personalm.assembly import SCRIPTED, Assembly, unload
+from personalm.errors import SettingsError, TrainingError, faults_in_words
+from personalm.generation.models import find_folder, inspect_model
+from personalm.hashing import digest
+from personalm.intake import num_buckets_of, read_inputs
+from personalm.progress import SilentProgress
+from personalm.training.corpus import gather_corpus
+from personalm.training.progress import TrainingProgress
+from personalm.training.roster import ROSTER, Roster
+from personalm.training.splits import Side, split_texts
+from personalm.training.workplace import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from personalm.generation.loading import LoadedModel
+    from personalm.kinds import Kind
+    from personalm.records import ModelCard
+    from personalm.settings import Settings
+    from personalm.store.files import LocalFiles
+    from personalm.training.canaries import CanaryScore
+    from personalm.training.checkpoints import Checkpoint
+    from personalm.training.corpus import Corpus
+    from personalm.training.materials import Materials
+    from personalm.training.measures import Losses
+
+LEAKS = "leak_report.json"
+
+_BEFORE = "before.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What came of a training: the folder, its measures and its leak report."""
+
+    folder: Path
+    metrics: Mapping[str, Any]
+    leaks: Mapping[str, Any]
+
+
+def finetune(
+    settings: Settings,
+    output: Path,
+    *,
+    replaces: bool = False,
+    command: str = "",
+    progress: TrainingProgress | None = None,
+    files: LocalFiles | None = None,
+) -> Trained:
+    """Train a model on the inputs and publish it as a folder; nothing is there until it is whole.
+
+    A training that was interrupted is resumed by the same call. Raises TrainingError where there
+    is too little to learn, where the loss is no number, and where the model gives away too much.
+    """
+    progress = progress or TrainingProgress()
+    unload()
+    with faults_in_words(), Workplace.open(output, replaces=replaces, files=files) as place:
+        job = _Job(settings, place, progress)
+        job.read()
+        job.prepare()
+        best, num_trained = job.train()
+        return job.publish(best, num_trained, replaces=replaces, command=command)
+
+
+class _Reading(SilentProgress):
+    """Says of the reading of inputs what is worth knowing."""
+
+    def __init__(self, progress: TrainingProgress) -> None:
+        self._progress = progress
+
+    def note(self, line: str) -> None:
+        """Pass the line on."""
+        self._progress.note(line)
+
+
+class _Job:
+    """One training: its steps, each of which needs the one before."""
+
+    corpus: Corpus
+    card: ModelCard
+    materials: Materials
+    before: _Measures
+
+    def __init__(self, settings: Settings, place: Workplace, progress: TrainingProgress) -> None:
+        self.settings = settings
+        self.training = settings.training
+        self.place = place
+        self.progress = progress
+        self.is_new = settings.training.method == "scratch"
+        # A new model is made of the texts: none need be found before.
+        told = settings.model_copy(update={"model": SCRIPTED}) if self.is_new else settings
+        self.assembly = Assembly(told)
+        self.kinds = self._find_kinds()
+
+    def read(self) -> None:
+        """Read the inputs into a corpus, and find the model to start from."""
+        self.progress.note("reading the inputs")
+        settings, num_buckets = self.settings, num_buckets_of(self.settings)
+        with read_inputs(
+            settings,
+            self.place.spill,
+            num_buckets=num_buckets,
+            progress=_Reading(self.progress),
+        ) as spilled:
+            self.corpus = gather_corpus(
+                (user for bucket in range(num_buckets) for user in spilled.read(bucket)),
+                kinds=self.kinds,
+                training=self.training,
+                languages=settings.generation.languages or self.assembly.card.languages,
+                detect_language=self.assembly.detect_language,
+                seed=settings.seed,
+            )
+        self.progress.note(_list(self.corpus.counts))
+        if not self.corpus.texts:
+            raise TrainingError(
+                "there is no text to learn from",
+                remedy="`personalm doctor` says what the inputs hold; training.kinds, "
+                "training.min_words and generation.languages say what is learned.",
+            )
+        self.card = self._make_base() if self.is_new else self._find_base()
+
+    def prepare(self) -> None:
+        """Make the examples, and measure the model before it learns; once a training."""
+        from personalm.training.materials import make_materials  # noqa: PLC0415 - loads torch
+
+        model = self._load(self.card)
+        self.materials = make_materials(
+            self.corpus,
+            model,
+            settings=self.settings,
+            kinds=self.assembly.kinds,
+            trained=self.kinds,
+            catalogue=self.assembly.catalogue,
+        )
+        self.place.begin(self.materials.fingerprint(self.settings, self.card.digest))
+        kept = self.place.read(_BEFORE)
+        if kept:
+            self.before = _Measures.from_json(kept)
+            return
+        self.progress.note(f"measuring {len(self.materials.swaps)} held-out texts before training")
+        self.before = self._measure(model)
+        self.place.write(_BEFORE, self.before.to_json())
+
+    def train(self) -> tuple[Checkpoint, int]:
+        """Train; return the best checkpoint and the number of weights that have learned."""
+        from personalm.training.checkpoints import Checkpoints  # noqa: PLC0415 - beside its like
+        from personalm.training.fitting import fit  # noqa: PLC0415 - loads torch
+        from personalm.training.networks import open_trainee  # noqa: PLC0415 - the same
+
+        settings, materials = self.settings, self.materials
+        trainee = open_trainee(
+            self.card, training=self.training, generation=settings.generation, seed=settings.seed
+        )
+        self.progress.note(
+            f"{trainee.num_trained:,} of {trainee.num_weights:,} weights learn from "
+            f"{len(materials.examples)} examples"
+        )
+        best = fit(
+            trainee,
+            examples=materials.examples,
+            validation=materials.validation,
+            training=self.training,
+            seed=settings.seed,
+            checkpoints=Checkpoints(self.place.checkpoints, self.place.files),
+            progress=self.progress,
+        )
+        return best, trainee.num_trained
+
+    def publish(
+        self, best: Checkpoint, num_trained: int, *, replaces: bool, command: str
+    ) -> Trained:
+        """Measure the model as a run loads it; publish it, or say why not."""
+        from personalm.training.papers import (  # noqa: PLC0415 - loads torch
+            tell_metrics,
+            tell_provenance,
+            write_papers,
+        )
+        from personalm.training.publishing import finish_draft, publish  # noqa: PLC0415 - the same
+
+        gc.collect()
+        settings, place, materials = self.settings, self.place, self.materials
+        self.progress.note("measuring what was learned, and what is given away")
+        self._draft(best)
+        languages = settings.generation.languages or self.card.languages or self.corpus.languages
+        after = self._measure(self._load(inspect_model(str(place.draft), languages=languages)))
+        metrics = tell_metrics(materials, self.before.losses, after.losses, seed=settings.seed)
+        leaks = self._judge_leaks(after)
+        provenance = tell_provenance(
+            materials,
+            settings=settings,
+            kinds=self.kinds,
+            card=self.card,
+            best=best,
+            num_trained=num_trained,
+            command=command,
+        )
+        papers = write_papers(
+            place.output.name,
+            languages=languages,
+            metrics=metrics,
+            leaks=leaks,
+            provenance=provenance,
+        )
+        papers[ROSTER] = Roster.of(materials.learned_from).to_json()
+        finish_draft(place, papers)
+        # Once more as a run will find it: what is published can be used.
+        inspect_model(str(place.draft))
+        publish(place, replaces=replaces)
+        place.clear()
+        return Trained(folder=place.output, metrics=metrics, leaks=leaks)
+
+    def _find_kinds(self) -> tuple[Kind, ...]:
+        """Return the kinds whose templates make the examples."""
+        known = self.assembly.kinds
+        names = self.training.kinds or self.settings.kinds
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise SettingsError(
+                f"training.kinds: there is no template for {unknown[0]!r}",
+                remedy=f"Known kinds are {', '.join(sorted(known))}.",
+            )
+        return tuple(known[name] for name in names)
+
+    def _find_base(self) -> ModelCard:
+        card = self.assembly.card
+        if card.name == SCRIPTED:
+            raise SettingsError("the scripted model has no weights: name another one")
+        if card.adapter:
+            raise TrainingError(
+                f"{card.adapter} is an adapter: nothing is learned on top of one",
+                remedy=f"Start from its base: --model {card.name}.",
+            )
+        return card
+
+    def _make_base(self) -> ModelCard:
+        """Make a new GPT-2 in the workplace, once a training."""
+        from personalm.training.scratch import make_gpt2  # noqa: PLC0415 - loads torch
+
+        # Only what is learned makes the vocabulary: nothing is known of a test before it.
+        learned = split_texts(self.corpus, self.training)[0][Side.TRAIN]
+        texts = [self.corpus.interaction(text).text for text in learned]
+        texts += [kind.source for kind in self.kinds]
+        scratch, seed = self.settings.scratch, self.settings.seed
+        wanted = digest([texts, scratch.model_dump(), seed])
+        if not self.place.has_base(wanted):
+            self.progress.note("making a new GPT-2 and its tokenizer")
+            make_gpt2(self.place.base, texts, scratch=scratch, seed=seed)
+            self.place.finish_base(wanted)
+        return inspect_model(str(self.place.base), languages=self.corpus.languages)
+
+    def _load(self, card: ModelCard) -> LoadedModel:
+        from personalm.generation.loading import load_model  # noqa: PLC0415 - loads torch
+
+        generation = self.settings.generation
+        return load_model(
+            card, dtype=generation.dtype, device=generation.device, threads=generation.threads
+        )
+
+    def _measure(self, model: LoadedModel) -> _Measures:
+        from personalm.training.canaries import draw_references, score_canaries  # noqa: PLC0415 - loads torch
+        from personalm.training.measures import measure_losses  # noqa: PLC0415 - the same
+
+        losses = measure_losses(model, self.materials.swaps)
+        if not all(math.isfinite(loss) for each in losses.values() for loss in each):
+            raise TrainingError(
+                f"{model.card.name} gives held-out texts a likelihood that is no number; nothing "
+                "is published",
+                remedy="Lower training.learning_rate, or set generation.dtype = 'float32'.",
+            )
+        references = draw_references(self.training.num_references, seed=self.settings.seed)
+        return _Measures(
+            losses=losses, canaries=score_canaries(model, self.materials.canaries, references)
+        )
+
+    def _draft(self, best: Checkpoint) -> None:
+        from personalm.training.publishing import draft_adapter, draft_model  # noqa: PLC0415 - its like
+
+        if self.training.method == "lora":
+            draft_adapter(self.place, best, base=self.card.name)
+        else:
+            draft_model(self.place, best, base_folder=find_folder(self.card.name))
+
+    def _judge_leaks(self, after: _Measures) -> dict[str, Any]:
+        """Return the leak report; where it is over the limits it is all that is left behind."""
+        from personalm.training.leaks import refuse_leaks, report_leaks  # noqa: PLC0415 - its like
+
+        report = report_leaks(self.before.canaries, after.canaries, self.training)
+        path = self.place.output.with_name(f"{self.place.output.name}.{LEAKS}")
+        if report["measured"] and not report["passed"]:
+            self.place.files.replace(path, json.dumps(report, indent=1).encode())
+        refuse_leaks(report, path)
+        return report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measures:
+    """What was measured of a model: losses of held-out texts, and scores of canaries."""
+
+    losses: Losses
+    canaries: tuple[CanaryScore, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return them as a file's values."""
+        return {
+            "losses": {history.value: list(losses) for history, losses in self.losses.items()},
+            "canaries": [asdict(score) for score in self.canaries],
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> _Measures:
+        """Read them back."""
+        from personalm.training.canaries import CanaryScore  # noqa: PLC0415 - loads torch
+        from personalm.training.swaps import History  # noqa: PLC0415 - its like
+
+        return cls(
+            losses={History(name): losses for name, losses in values["losses"].items()},
+            canaries=tuple(CanaryScore(**score) for score in values["canaries"]),
+        )
+
+
+def _list(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items())

@@ -1,0 +1,128 @@
+"""Adapters: small weights beside a base model, checked before a library reads them.
+
+The folder may be hostile. An adapter is LoRA over listed modules and nothing else: no module of
+its own, no setting that makes a library load something. Its base is a bundled model, a folder, or
+a hub model that lies in the cache: a folder that somebody has sent causes no download. Only JSON
+is read here, but for merging.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from personalm.errors import ModelError
+from personalm.foreign import PICKLES, check_files, read_object
+from personalm.hashing import digest, digest_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+PROVENANCE = "training.json"
+"""Written by training: how a model was made, and the digest of the base of an adapter."""
+
+_MAX_RANK = 1_024
+# What a plain adapter may say; everything else has to be as good as unsaid.
+_SAID: dict[str, type | tuple[type, ...]] = {
+    "alora_invocation_tokens": type(None),
+    "base_model_name_or_path": str,
+    "bias": str,
+    "fan_in_fan_out": bool,
+    "inference_mode": bool,
+    "init_lora_weights": bool,
+    "lora_alpha": (int, float),
+    "lora_dropout": (int, float),
+    "megatron_core": str,  # a default, used with megatron_config alone
+    "peft_type": str,
+    "peft_version": str,
+    "qalora_group_size": int,  # a default, used with use_qalora alone
+    "r": int,
+    "target_modules": list,
+    "task_type": str,
+    "use_rslora": bool,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """What is known of an adapter: the name of its base, and a digest of its own files.
+
+    `base_digest` is the one that training has noted of the base, where it has.
+    """
+
+    base: str
+    digest: str
+    base_digest: str | None
+
+
+def is_adapter(folder: Path) -> bool:
+    """Tell whether a folder holds an adapter and no model."""
+    return (folder / CONFIG).is_file() and not (folder / "config.json").exists()
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """Check the folder of an adapter and say what it is. Raises ModelError."""
+    check_files(folder, is_adapter=True)
+    config = read_object(folder / CONFIG)
+    _check_config(folder / CONFIG, config)
+    if not (folder / WEIGHTS).is_file():
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
+        raise ModelError(
+            f"{folder} has its weights in {pickles[0]} only, a format that can run code"
+            if pickles
+            else f"{folder} has no weights: {WEIGHTS} is missing",
+            remedy="Save the adapter as safetensors.",
+        )
+    noted: Any = None
+    if (folder / PROVENANCE).is_file():
+        noted = read_object(folder / PROVENANCE).get("base_digest")
+    return Adapter(
+        base=str(config["base_model_name_or_path"]),
+        digest=digest([digest_file(folder / CONFIG), digest_file(folder / WEIGHTS)]),
+        base_digest=noted if isinstance(noted, str) else None,
+    )
+
+
+def merge_adapter(network: Any, folder: Path) -> Any:  # noqa: ANN401 - peft has no types
+    """Return the network with an adapter, which was checked, added to its weights."""
+    try:
+        from peft import PeftModel  # noqa: PLC0415 - of an extra
+    except ImportError:
+        raise ModelError(
+            f"{folder} is an adapter, and the package peft is not installed",
+            remedy='Run: pip install "personalm[train]"',
+        ) from None
+    with warnings.catch_warnings():
+        # Weights that are missing, or that no module asks for, are no more than a warning to peft.
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        return PeftModel.from_pretrained(network, str(folder)).merge_and_unload()
+
+
+def _check_config(path: Path, config: dict[str, Any]) -> None:
+    for key, value in config.items():
+        if key in _SAID:
+            if not isinstance(value, _SAID[key]):
+                raise ModelError(f"{path}: {key} is no value of a plain LoRA adapter")
+        elif value:
+            raise ModelError(
+                f"{path}: {key[:40]!r} is set, which a plain LoRA adapter does not need",
+                remedy="Merge the adapter into its base model and name the merged folder.",
+            )
+    is_plain = (
+        config.get("peft_type") == "LORA"
+        and config.get("task_type") == "CAUSAL_LM"
+        and config.get("bias", "none") == "none"
+        and all(isinstance(name, str) for name in config.get("target_modules", [None]))
+        and 1 <= config.get("r", 0) <= _MAX_RANK
+        and "base_model_name_or_path" in config
+    )
+    if not is_plain:
+        raise ModelError(
+            f"{path} is no plain LoRA adapter of a language model",
+            remedy="Merge the adapter into its base model and name the merged folder.",
+        )

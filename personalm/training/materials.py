@@ -1,0 +1,171 @@
+"""Materials: all that a training reads, made of a corpus for one model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from personalm.discreet import Discreet
+from personalm.errors import TrainingError
+from personalm.hashing import digest
+from personalm.prompting.prompter import Prompter, sampling_of
+from personalm.training.canaries import draw_canaries, plant, planted_examples
+from personalm.training.examples import Ending, Example, ExampleMaker, check_kinds
+from personalm.training.splits import Side, split_texts
+from personalm.training.swaps import make_swaps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from personalm.generation.loading import LoadedModel
+    from personalm.kinds import Kind
+    from personalm.planning.catalogue import Catalogue
+    from personalm.settings import Settings
+    from personalm.training.canaries import PlantedCanary
+    from personalm.training.corpus import Corpus, Text
+    from personalm.training.swaps import Swap
+
+_NO_LIMIT = {"method", "max_exposure", "max_extracted", "max_hours", "retrain_days"}
+"""Settings that change no weight by a step: a training goes on where they are changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Materials(Discreet):
+    """What is learned, what decides when to stop, what is measured, and who is learned from."""
+
+    examples: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    swaps: tuple[Swap, ...]
+    canaries: tuple[PlantedCanary, ...]
+    learned_from: tuple[str, ...]
+    counts: Mapping[str, int]
+
+    def fingerprint(self, settings: Settings, base: str) -> str:
+        """Return a digest of all that decides the weights: a training goes on under it alone."""
+        learned = hashlib.sha256()
+        for example in (*self.examples, *self.validation):
+            for ids in (example.prompt_ids, example.target_ids):
+                learned.update(np.asarray([len(ids), *ids], np.int64).tobytes())
+        return digest(
+            {
+                "base": base,
+                "method": settings.training.method,
+                "training": settings.training.model_dump(exclude=_NO_LIMIT),
+                "seed": settings.seed,
+                "dtype": settings.generation.dtype,
+                "learned": learned.hexdigest(),
+            }
+        )
+
+
+def make_materials(
+    corpus: Corpus,
+    model: LoadedModel,
+    *,
+    settings: Settings,
+    kinds: Mapping[str, Kind],
+    trained: tuple[Kind, ...],
+    catalogue: Catalogue,
+) -> Materials:
+    """Make examples, swaps and canaries. Raises TrainingError where too little is left."""
+    training = settings.training
+    instructions = settings.inputs.replies.instructions if settings.inputs.replies else None
+    check_kinds(trained, instructions)
+    prompter = Prompter(
+        kinds=kinds,
+        prompting=settings.prompting,
+        generation=settings.generation,
+        tokenizer=model.tokenizer,
+        max_positions=min(model.card.max_positions, training.max_tokens),
+        seed=settings.seed,
+    )
+    end_id = end_of(model)
+    maker = ExampleMaker(
+        corpus=corpus,
+        kinds=kinds,
+        catalogue=catalogue,
+        prompts=prompter,
+        tokenizer=model.tokenizer,
+        endings={
+            kind.name: Ending(
+                end_id=end_id,
+                max_tokens=sampling_of(kind.front, settings.generation).max_new_tokens,
+            )
+            for kind in trained
+        },
+        instructions=instructions,
+    )
+    sides, left_out = split_texts(corpus, training)
+    examples = maker.make(sides[Side.TRAIN])
+    counts = Counter({**corpus.counts, **left_out, **maker.counts})
+    maker.counts.clear()
+    validation = maker.make(_spread(sides[Side.VALIDATION], training.max_validated))
+    swaps = make_swaps(
+        maker, corpus, sides[Side.TEST], most=training.max_measured, seed=settings.seed
+    )
+    canaries = plant(
+        draw_canaries(training.canaries, seed=settings.seed),
+        kind=trained[0],
+        prompts=prompter,
+        tokenizer=model.tokenizer,
+        end_id=end_id,
+    )
+    counts |= {
+        "examples learned": len(examples),
+        "tokens learned, prompts counted": sum(e.num_tokens for e in examples),
+        "tokens of targets": sum(len(e.target_ids) for e in examples),
+        "examples of planted canaries": len(planted_examples(canaries)),
+        "validation examples": len(validation),
+        "test texts measured": len(swaps),
+    }
+    materials = Materials(
+        examples=(*examples, *planted_examples(canaries)),
+        validation=validation,
+        swaps=swaps,
+        canaries=canaries,
+        # Whoever decides when to stop has a hand in the weights, too.
+        learned_from=tuple(
+            sorted({corpus.authors[e.author].user_id for e in (*examples, *validation)})
+        ),
+        counts=dict(counts),
+    )
+    _check(materials, len(examples))
+    return materials
+
+
+def end_of(model: LoadedModel) -> int:
+    """Return the token that ends a text: the one that the model's configuration names first."""
+    named = model.network.config.eos_token_id
+    ids = named if isinstance(named, list) else [named]
+    ends = [each for each in (*ids, *sorted(model.eos_ids)) if isinstance(each, int)]
+    if not ends:
+        raise TrainingError(f"{model.card.name} names no token that ends a text")
+    return ends[0]
+
+
+def _spread(texts: Iterable[Text], most: int) -> list[Text]:
+    """Return so many texts, evenly from all of them."""
+    every = list(texts)
+    step = max(1.0, len(every) / most)
+    return [every[int(at * step)] for at in range(min(most, len(every)))]
+
+
+def _check(materials: Materials, num_examples: int) -> None:
+    have = {
+        "examples to learn": num_examples,
+        "validation examples": len(materials.validation),
+        "test texts with another user to compare with": len(materials.swaps),
+    }
+    missing = [name for name, number in have.items() if not number]
+    if missing:
+        found = ", ".join(f"{number} {name}" for name, number in have.items())
+        dropped = ", ".join(f"{number} {name}" for name, number in materials.counts.items())
+        raise TrainingError(
+            f"too few texts: there are {found}; 1 of each is needed. Counted were: {dropped}",
+            remedy="Users are measured who have 4 texts or more. Lower training.min_words, raise "
+            "training.max_tokens, or name more interactions.",
+        )

@@ -1,0 +1,112 @@
+"""The roster: who a model has learned from, as keyed hashes.
+
+A roster tells whether somebody is in it to whoever knows the id, and lists nobody. The key lies
+beside the hashes: it keeps rosters of two models from being joined and tables of ready hashes from
+helping; it does not keep somebody with a list of likely ids from trying them all.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from personalm.discreet import Discreet
+from personalm.errors import ModelError
+from personalm.foreign import read_object
+from personalm.generation.deadlines import MARK
+from personalm.store.files import LocalFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+ROSTER = "training_users.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Roster(Discreet):
+    """Keyed hashes of the users whose texts a model has learned from."""
+
+    key: str
+    hashes: frozenset[str]
+
+    @classmethod
+    def of(cls, user_ids: Iterable[str]) -> Roster:
+        """Make the roster of some users, under a key of its own."""
+        key = secrets.token_hex(16)
+        return cls(key=key, hashes=frozenset(_hash(key, user_id) for user_id in user_ids))
+
+    @classmethod
+    def read(cls, folder: Path) -> Roster | None:
+        """Read the roster of a model's folder; None where it has none. Raises ModelError."""
+        path = folder / ROSTER
+        if not path.is_file():
+            return None
+        values = read_object(path)
+        key, hashes = values.get("key"), values.get("users")
+        if not isinstance(key, str) or not isinstance(hashes, list):
+            raise ModelError(f"{path} is no list of training users")
+        return cls(key=key, hashes=frozenset(map(str, hashes)))
+
+    def holds(self, user_id: str) -> bool:
+        """Say whether a user, by the canonical id, is in it."""
+        return _hash(self.key, user_id) in self.hashes
+
+    def to_json(self) -> bytes:
+        """Return the roster as a file."""
+        values: dict[str, Any] = {
+            "method": "hex of HMAC-SHA256(key, canonical user id), first 32 letters",
+            "key": self.key,
+            "users": sorted(self.hashes),
+        }
+        return json.dumps(values, indent=1).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A model that has learned from some of the users asked for, and until when it may be used."""
+
+    folder: Path
+    num_users: int
+    last_day: date
+
+
+def mark_models(
+    places: Iterable[Path], user_ids: Iterable[str], *, retrain_days: int
+) -> tuple[Holding, ...]:
+    """Mark every model that holds one of some users as due for training; return them.
+
+    A place is a model's folder, or a folder of such. A mark keeps its first day: who is forgotten
+    later does not prolong it. Raises ModelError for a roster that cannot be read.
+    """
+    ids = tuple(user_ids)
+    holdings = []
+    for folder in _find_models(places):
+        roster = Roster.read(folder)
+        num_users = sum(map(roster.holds, ids)) if roster else 0
+        if not num_users:
+            continue
+        last_day = datetime.now(UTC).date() + timedelta(days=retrain_days)
+        path = folder / MARK
+        if path.is_file():
+            last_day = min(last_day, date.fromisoformat(str(read_object(path).get("last_day"))))
+        LocalFiles().replace(path, json.dumps({"last_day": str(last_day)}).encode())
+        holdings.append(Holding(folder=folder, num_users=num_users, last_day=last_day))
+    return tuple(holdings)
+
+
+def _find_models(places: Iterable[Path]) -> tuple[Path, ...]:
+    found = {}
+    for place in places:
+        inner = (path.parent for path in sorted(place.glob(f"*/{ROSTER}")))
+        for folder in (place, *inner):
+            if (folder / ROSTER).is_file():
+                found[folder.resolve()] = folder
+    return tuple(found.values())
+
+
+def _hash(key: str, user_id: str) -> str:
+    return hmac.new(bytes.fromhex(key), user_id.encode(), "sha256").hexdigest()[:32]

@@ -1,0 +1,207 @@
+"""Laws of a training as a whole: what is published, when nothing is, and that it can be used."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from personalm import api, pipeline
+from personalm.errors import TrainingError
+from personalm.finetuning import finetune
+from personalm.generation.models import inspect_model
+from personalm.hashing import digest_file
+from personalm.store.reading import read_table
+from personalm.training.progress import TrainingProgress
+from personalm.training.roster import Roster
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.training.conftest import MakeTraining
+
+PAPERS = {"README.md", "metrics.json", "leak_report.json", "training.json", "training_users.json"}
+HISTORIES = {"own", "other_random", "other_nearest", "none"}
+
+
+@pytest.mark.parametrize("method", ["lora", "full", "scratch"])
+def test_a_training_publishes_a_whole_folder_that_a_run_can_use(
+    make_training: MakeTraining, tmp_path: Path, method: str
+) -> None:
+    """Weights, measures, leak report, roster, provenance and card; and texts come out of it."""
+    settings = make_training(
+        **{"training.method": method, "scratch.num_layers": 2, "scratch.width": 64},
+        **{"scratch.vocabulary": 400, "scratch.num_positions": 256},
+    )
+    trained = finetune(settings, tmp_path / "model", command="personalm finetune ...")
+    folder = trained.folder
+    names = {path.name for path in folder.iterdir()}
+
+    weights = {"lora": "adapter_model.safetensors"}.get(method, "model.safetensors")
+    assert names >= PAPERS | {weights}
+    assert method == "lora" or "tokenizer.json" in names
+    assert not any(path.name.startswith(".model") for path in tmp_path.iterdir())
+    card = inspect_model(str(folder))
+    assert card.languages == ("en",)
+    assert (card.adapter is None) == (method != "lora")
+    made = run(settings, folder, tmp_path / "texts")
+    assert made
+    assert {row["adapter"] for row in made} == {str(folder) if method == "lora" else None}
+
+
+def run(settings: Any, model: Path, output: Path) -> list[dict[str, Any]]:
+    """Write texts with a model; return them."""
+    given = settings.model_copy(update={"model": str(model), "output": output})
+    pipeline.run(given, limit=3)
+    api.unload()
+    return read_table(output).to_pylist()
+
+
+def test_an_own_history_helps_more_after_training(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """People of strong habits: their own texts tell more of the next one than another's do."""
+    settings = make_training(**{"training.epochs": 6, "training.max_measured": 24})
+    metrics = finetune(settings, tmp_path / "model").metrics
+    published = json.loads((tmp_path / "model" / "metrics.json").read_text())
+
+    assert published == json.loads(json.dumps(metrics))
+    assert set(metrics["perplexity"]["before"]) == set(metrics["perplexity"]["after"]) == HISTORIES
+    for history in HISTORIES:
+        after = metrics["perplexity"]["after"][history]
+        assert after["low"] <= after["mean"] <= after["high"]
+        assert after["mean"] < metrics["perplexity"]["before"][history]["mean"]
+    assert metrics["paired"]["own_minus_other"]["low"] > 0.0
+    assert metrics["paired"]["own_minus_none"]["low"] > 0.0
+    gain = metrics["paired"]["own_minus_other"]["mean"]
+    assert gain > metrics["paired_before"]["own_minus_other"]["mean"]
+
+
+def test_the_same_settings_give_the_same_weights_and_another_seed_others(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """On a CPU, with as many threads."""
+    folders = [tmp_path / name for name in "abc"]
+    for folder, seed in zip(folders, (0, 0, 1), strict=True):
+        finetune(make_training(**{"training.canaries": 0, "seed": seed}), folder)
+    one, same, other = (digest_file(folder / "model.safetensors") for folder in folders)
+
+    assert one == same
+    assert one != other
+
+
+def test_a_loss_that_is_no_number_publishes_nothing(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """The error says so and what to do; no folder is left that anybody could load."""
+    settings = make_training(**{"training.learning_rate": 1e30})
+
+    with pytest.raises(TrainingError, match=r"(?s)no finite number.*learning_rate"):
+        finetune(settings, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_that_gives_secrets_away_is_refused_and_the_report_stays(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """Under a wider limit the same training is published, without learning anew."""
+    greedy = {"training.epochs": 12, "training.check_steps": 40, "training.patience": 9}
+    settings = make_training(**greedy, **{"training.max_exposure": 0.01})
+
+    with pytest.raises(TrainingError, match=r"gives away.*bits of exposure") as refused:
+        finetune(settings, tmp_path / "model")
+    for remedy in ("max_similarity", "epochs", "dropout", "max_user_texts"):
+        assert remedy in str(refused.value)
+    assert not (tmp_path / "model").exists()
+    report = json.loads((tmp_path / "model.leak_report.json").read_text())
+    assert report["passed"] is False
+    steps = sorted(path.name for path in (tmp_path / ".model.training" / "checkpoints").iterdir())
+    assert steps
+
+    watching = TrainingProgress()
+    wider = make_training(**greedy, **{"training.max_exposure": 99.0})
+    trained = finetune(wider, tmp_path / "model", progress=watching)
+    assert watching.num_tokens == 0
+    assert trained.leaks["passed"] is True
+    assert trained.leaks["after"] == report["after"]
+
+
+def test_exposure_rises_with_the_number_of_repeats(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """What was planted 16 times stands far above what was never planted, and itself before."""
+    settings = make_training(
+        **{"training.canaries": 2, "training.epochs": 14, "training.num_references": 255},
+        **{"training.patience": 20, "training.dropout": 0.0, "training.check_steps": 40},
+        **{"training.max_extracted": 1.0},
+    )
+    leaks = finetune(settings, tmp_path / "model").leaks
+    after = {level: figures["exposure"] for level, figures in leaks["after"].items()}
+
+    assert after["16"] > after["0"] + 2
+    assert after["16"] > leaks["before"]["16"]["exposure"] + 2
+    assert after["16"] >= after["1"]
+    assert leaks["after"]["16"]["extracted"] >= leaks["after"]["0"]["extracted"] == 0.0
+
+
+def test_the_roster_knows_who_was_learned_from_and_lists_nobody(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """Ids are not in the folder, in any file."""
+    settings = make_training()
+    folder = finetune(settings, tmp_path / "model").folder
+    roster = Roster.read(folder)
+
+    assert roster is not None
+    assert all(roster.holds(f"user-{number}") for number in range(8))
+    assert not roster.holds("user-8")
+    for path in folder.iterdir():
+        assert b"user-3" not in path.read_bytes(), path.name
+
+
+def test_a_published_model_is_not_overwritten_unless_that_is_asked_for(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """Nor is anything else that lies there, asked for or not."""
+    settings = make_training(**{"training.canaries": 0, "training.epochs": 1})
+    folder = finetune(settings, tmp_path / "model").folder
+    first = digest_file(folder / "model.safetensors")
+    other = make_training(**{"training.canaries": 0, "training.epochs": 1, "seed": 5})
+
+    with pytest.raises(TrainingError, match="--replace"):
+        finetune(other, folder)
+    assert digest_file(folder / "model.safetensors") == first
+    finetune(other, folder, replaces=True)
+    assert digest_file(folder / "model.safetensors") != first
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary.txt").write_text("dear diary")
+    with pytest.raises(TrainingError, match="no training has published"):
+        finetune(other, tmp_path / "mine", replaces=True)
+    assert not (tmp_path / ".mine.training").exists()
+
+
+def test_too_little_text_is_refused_with_counts(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """Training on nothing, in silence, is the worst that could happen."""
+    with pytest.raises(TrainingError, match=r"0 examples to learn.*no_room"):
+        finetune(make_training(**{"training.max_tokens": 30}), tmp_path / "model")
+    with pytest.raises(TrainingError, match="no text to learn from"):
+        finetune(make_training(**{"training.min_words": 50}), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_adapter_leaves_its_base_as_it_was(make_training: MakeTraining, tmp_path: Path) -> None:
+    """And its weights are all finite and not all zero."""
+    settings = make_training(**{"training.method": "lora", "training.canaries": 0})
+    before = inspect_model(settings.model).digest
+    folder = finetune(settings, tmp_path / "model").folder
+    weights = load_file(folder / "adapter_model.safetensors")
+
+    assert inspect_model(settings.model).digest == before
+    assert all(torch.isfinite(weight).all() for weight in weights.values())
+    assert any(weight.abs().max() > 0 for name, weight in weights.items() if "lora_B" in name)

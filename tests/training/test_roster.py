@@ -1,0 +1,84 @@
+"""Laws of the roster: it answers for those it is asked for, and a forgotten user is a deadline."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personalm.cli import app
+from personalm.errors import ModelError
+from personalm.generation.deadlines import MARK
+from personalm.generation.models import inspect_model
+from personalm.shell import run_command
+from personalm.training.roster import ROSTER, Roster, mark_models
+from tests.population import make_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@given(st.sets(st.text(min_size=1), max_size=20), st.sets(st.text(min_size=1), max_size=20))
+def test_a_roster_holds_exactly_its_users(inside: set[str], asked: set[str]) -> None:
+    """And two rosters of the same users have nothing in common."""
+    one, other = Roster.of(inside), Roster.of(inside)
+
+    assert {user for user in asked | inside if one.holds(user)} == inside
+    assert one.hashes.isdisjoint(other.hashes)
+
+
+def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """A folder without one has none; a damaged one is an error."""
+    assert Roster.read(tmp_path) is None
+    roster = Roster.of(["u-1", "u-2"])
+    (tmp_path / ROSTER).write_bytes(roster.to_json())
+    assert Roster.read(tmp_path) == roster
+
+    (tmp_path / ROSTER).write_text('{"users": []}')
+    with pytest.raises(ModelError):
+        Roster.read(tmp_path)
+
+
+def test_models_that_hold_a_user_are_marked_and_others_are_not(tmp_path: Path) -> None:
+    """In a folder of models as well; a later mark does not put the day off."""
+    for name, users in (("a", ["u-1"]), ("b", ["u-2"])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ROSTER).write_bytes(Roster.of(users).to_json())
+    (tmp_path / "c").mkdir()
+    today = datetime.now(UTC).date()
+
+    first = mark_models([tmp_path, tmp_path / "a"], ["u-1", "u-3"], retrain_days=3)
+    again = mark_models([tmp_path / "a"], ["u-1"], retrain_days=30)
+
+    assert [(h.folder.name, h.num_users) for h in first] == [("a", 1)]
+    assert {h.last_day for h in (*first, *again)} <= {today + timedelta(days=n) for n in (3, 4)}
+    assert not (tmp_path / "b" / MARK).exists()
+
+
+def test_forget_reaches_a_trained_model(
+    tiny_gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command names it, and a run refuses it once its day is over."""
+    import shutil  # noqa: PLC0415 - beside its use
+
+    from personalm import pipeline  # noqa: PLC0415 - the same
+    from tests.population import Person  # noqa: PLC0415 - the same
+
+    settings = make_settings(tmp_path, [Person(user_id="u-1"), Person(user_id="u-2")])
+    pipeline.run(settings)
+    model = shutil.copytree(tiny_gpt2, tmp_path / "model")
+    (model / ROSTER).write_bytes(Roster.of(["u-1"]).to_json())
+
+    code = run_command(app, ["forget", str(settings.output), "u-1", "--model", str(model)])
+
+    said = capsys.readouterr().out
+    assert code == 0
+    assert f"{model} has learned from 1 of them" in said
+    assert inspect_model(str(model))
+    (model / MARK).write_text(json.dumps({"last_day": "2020-01-01"}))
+    with pytest.raises(ModelError, match="forgotten"):
+        inspect_model(str(model))
