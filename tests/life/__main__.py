@@ -19,7 +19,7 @@ from tests.life.plants import PLANTS, planted
 
 def main() -> int:
     """Run the state machine with a seed; print how many histories it took."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.life", description=__doc__)
     parser.add_argument("--examples", type=int, default=500, help="histories to try")
     parser.add_argument("--steps", type=int, default=30, help="steps of each at the most")
     parser.add_argument("--seed", type=int, default=0)

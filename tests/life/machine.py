@@ -69,11 +69,16 @@ changes = st.one_of(
 class Life(Watched):
     """One output folder, from the first run on."""
 
-    @initialize(editions=st.dictionaries(users, editions, min_size=2, max_size=3))
-    def begin(self, editions: dict[str, int]) -> None:
-        """Begin with a few users, and nothing published."""
+    @initialize(
+        editions=st.dictionaries(users, editions, min_size=2, max_size=3),
+        is_published=st.sampled_from([True, True, False]),
+    )
+    def begin(self, editions: dict[str, int], *, is_published: bool) -> None:
+        """Begin with a few users, mostly after a first run."""
         for user_id, edition in sorted(editions.items()):
             self.world = self.world.with_person(person(user_id, edition, ASKS[:3]))
+        if is_published:
+            self.run(Asked())
 
     @rule(changes=st.lists(changes, min_size=1, max_size=3))
     def change(self, changes: list[Change]) -> None:
@@ -81,6 +86,15 @@ class Life(Watched):
         for each in changes:
             self.world = each(self.world)
         self.forgotten -= self.world.people.keys()
+
+    @precondition(lambda self: self.live)
+    @rule(number=st.integers(0, len(USERS) - 1))
+    def opt_out(self, number: int) -> None:
+        """Let somebody opt out of whom something is published."""
+        shown = sorted({user_id for user_id, _, _ in self.live} & self.world.people.keys())
+        if shown:
+            leave = OptingOut(user_id=shown[number % len(shown)], opt_out=True)
+            self.world = leave(self.world)
 
     @precondition(lambda self: not journalled_rows(self.output))
     @rule(ailing=st.sets(users, max_size=1).map(frozenset))
@@ -190,7 +204,8 @@ class Life(Watched):
 
     @rule()
     def lose_an_outcome(self) -> None:
-        """Lose a text on its way: the run says so, and publishes nothing."""
+        """Lose a text on its way, under another seed: the run says so, and publishes nothing."""
+        self.world = replace(self.world, seed=1 - self.world.seed)
         write = Assembly.write
 
         def losing(self: Assembly, units: Any) -> Iterator[WrittenUnit]:
@@ -206,7 +221,7 @@ class Life(Watched):
                 self.note_failure()
                 self.unfinished = None
                 return
-        # All there was to write was in the journal already, or there was nothing.
+        # All there was to write was in the journal already, or nobody asks for anything.
         assert summary.counts.generated == 0, "a lost text is not missed"
         self.note_end_of_run(prediction.view, summary)
 
