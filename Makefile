@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint bench bounds verification faults soak clean
+.PHONY: help install demo test lint bench bounds verification faults soak life clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,10 @@ faults: install  ## Fail every operation at every file call; PLANT=no-link takes
 
 soak: install  ## Kill, race and starve the real command; KILLS= TRAININGS= SNAPSHOTS= ROUNDS= STEPS= SEED=
 	@$(BIN)/python -m tests.soak $(foreach name,KILLS TRAININGS SNAPSHOTS ROUNDS STEPS SEED,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+
+life: install  ## Live through random histories of one folder; EXAMPLES= STEPS= SEED= PLANT=no-lock
+	@$(BIN)/python -m tests.life $(foreach name,EXAMPLES STEPS SEED PLANT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 clean:  ## Remove what make made

@@ -207,10 +207,13 @@ def _load_voice(name: str, generation: Generation, card: ModelCard) -> _Voice:
     from personalm.generation.packing import pack_model  # noqa: PLC0415 - see above
     from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - see above
 
-    is_int8 = generation.dtype == "int8"
-    dtype = "bfloat16" if generation.dtype == "int8" else generation.dtype
-    model = load_model(card, dtype=dtype, device=generation.device, threads=generation.threads)
-    pack_model(model, int8=is_int8)
+    model = load_model(
+        card,
+        dtype=generation.network_dtype,
+        device=generation.device,
+        threads=generation.threads,
+    )
+    pack_model(model, int8=generation.dtype == "int8")
     engine = TorchEngine(model, max_batch_tokens=generation.max_batch_tokens)
     return _Voice(tokenizer=model.tokenizer, engine=engine)
 

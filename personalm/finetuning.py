@@ -269,7 +269,10 @@ class _Job:
 
         generation = self.settings.generation
         return load_model(
-            card, dtype=generation.dtype, device=generation.device, threads=generation.threads
+            card,
+            dtype=generation.network_dtype,
+            device=generation.device,
+            threads=generation.threads,
         )
 
     def _measure(self, model: LoadedModel) -> _Measures:

@@ -177,6 +177,11 @@ class Generation(_Section):
     unit_tokens: int = Field(default=2_400, ge=1)
     """New tokens a unit may ask for: about ten seconds of work on two cores."""
 
+    @property
+    def network_dtype(self) -> Literal["auto", "float32", "bfloat16"]:
+        """Number format in which a model is loaded; integers are packed from bfloat16."""
+        return "bfloat16" if self.dtype == "int8" else self.dtype
+
 
 class Selection(_Section):
     """How candidates are judged; the gates a kind uses are named in its template."""

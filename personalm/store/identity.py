@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from personalm.errors import StoreDamagedError, StoreError
 from personalm.store.layout import FORMAT
 from personalm.store.schema import SCHEMA_VERSION
+from personalm.store.sealing import is_as_sealed, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +43,11 @@ def read_identity(files: Objects, layout: Layout) -> int | None:
         identity = json.loads(data)
         check_versions(identity, layout.root)
         num_buckets = int(identity["buckets"])
+        is_whole = is_as_sealed(data, known={*VERSIONS, "buckets"})
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        raise StoreDamagedError(f"{layout.identity} is damaged") from None
+        is_whole = False
+    if not is_whole:
+        raise StoreDamagedError(f"{layout.identity} is damaged")
     if not 1 <= num_buckets <= MAX_BUCKETS:
         raise StoreDamagedError(f"{layout.identity} names {num_buckets} buckets")
     return num_buckets
@@ -51,7 +55,7 @@ def read_identity(files: Objects, layout: Layout) -> int | None:
 
 def create_identity(files: Objects, layout: Layout, buckets: int) -> int:
     """Make a folder ours; return its number of buckets, which another process may have set."""
-    data = json.dumps({**VERSIONS, "buckets": buckets}).encode()
+    data = seal({**VERSIONS, "buckets": buckets})
     try:
         files.create(layout.identity, data)
     except FileExistsError:

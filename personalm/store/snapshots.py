@@ -23,6 +23,7 @@ from personalm.errors import StoreDamagedError, StoreError
 from personalm.store.identity import check_versions
 from personalm.store.layout import FORMAT, PARQUET
 from personalm.store.schema import SCHEMA_VERSION, TABLES
+from personalm.store.sealing import is_as_sealed, seal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 # As `Layout.snapshot` writes them: another file of digits is no record.
 _NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,17})\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEYS = frozenset(
+    """format schema number parent run_id created_at fingerprint action counts live
+    files""".split()  # noqa: SIM905 - reads better
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +199,7 @@ def _to_json(snapshot: Snapshot) -> bytes:
             for file in snapshot.files
         ],
     }
-    return json.dumps(record, indent=1).encode()
+    return seal(record)
 
 
 def _from_json(data: bytes, path: Path) -> Snapshot:
@@ -212,7 +217,11 @@ def _from_json(data: bytes, path: Path) -> Snapshot:
             schema=record["schema"],
             files=tuple(_data_file(file) for file in record["files"]),
         )
-        whole = snapshot.num_rows == record["live"] and path.stem == f"{snapshot.number:08d}"
+        whole = (
+            is_as_sealed(data, known=_KEYS)
+            and snapshot.num_rows == record["live"]
+            and path.stem == f"{snapshot.number:08d}"
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:

@@ -63,7 +63,7 @@ def open_trainee(
     torch.manual_seed(seed)
     if is_adapter:
         network = _with_adapter(network, training)
-    half = find_dtype(generation.dtype, base.device) == torch.bfloat16
+    half = find_dtype(generation.network_dtype, base.device) == torch.bfloat16
     return Trainee(network=network, base=base, half=half)
 
 

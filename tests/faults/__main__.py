@@ -1,7 +1,8 @@
 """Run the n-th failure loop and the trials: `python -m tests.faults [--plant NAME]`.
 
-The last line tells the number of faulted runs and of violations; the exit code is 1 where there
-is one.
+Every operation (see `tests.faults.operations`) fails at each of its file calls in each mode (see
+`tests.faults.modes`); one time in three it fails once more in the run that cleans up. The last
+line tells the number of faulted runs and of violations; the exit code is 1 where there is one.
 """
 
 from __future__ import annotations
@@ -33,12 +34,23 @@ _SHOWN = 20
 
 def main() -> int:
     """Run all, in as many processes as asked for; print the tally."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults",
+        description=__doc__,
+        epilog=f"operations: {', '.join(operation.name for operation in known_operations())}. "
+        f"modes: {', '.join(mode.name for mode in MODES)}.",
+    )
     parser.add_argument("--plant", choices=PLANTS, help="take this guard out first")
     parser.add_argument("--each-plant", action="store_true", help="see that every plant is found")
-    parser.add_argument("--every", type=int, help="fail at every n-th call only")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--every", type=int, metavar="N", help="fail at every n-th call only (1; with a plant 9)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (one a core)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="where to begin, and what fails while cleaning up (0)"
+    )
     options = parser.parse_args()
     if options.each_plant:
         return find_plants(seed=options.seed)

@@ -12,6 +12,7 @@ import pytest
 from personalm.errors import StoreError
 from personalm.store.export import export
 from personalm.store.reading import read_table, status
+from personalm.store.sealing import seal
 from personalm.store.store import Store
 from personalm.store.verify import verify
 from tests.store.world import run, wanted
@@ -194,7 +195,7 @@ def edit_record(output: Path, change: Callable[[dict[str, Any]], object]) -> Non
     change(record)
     path.chmod(0o600)
     path.unlink()
-    path.write_text(json.dumps(record))
+    path.write_bytes(seal(record))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=repr)
@@ -288,7 +289,7 @@ def test_no_folder_has_more_buckets_than_a_run_can_make(output: Path, buckets: o
     run(output, wanted(*USERS))
     identity = json.loads((output / "_personalm.json").read_text()) | {"buckets": buckets}
     (output / "_personalm.json").unlink()
-    (output / "_personalm.json").write_text(json.dumps(identity))
+    (output / "_personalm.json").write_bytes(seal(identity))
 
     with pytest.raises(StoreError, match=r"_personalm\.json"):
         Store.open(output, buckets=2)

@@ -12,6 +12,7 @@ from personalm.errors import StoreDamagedError, StoreError
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.reading import read_table, status
 from personalm.store.schema import TABLES
+from personalm.store.sealing import seal
 from personalm.store.store import Store
 from personalm.store.tidying import RETAINED
 from tests.store.world import (
@@ -133,7 +134,7 @@ def test_a_damaged_record_is_not_passed_over(output: Path) -> None:
     right = record.read_bytes()
     broken = json.loads(right)
     broken["files"] = broken["files"][1:]
-    for data in (right[:-5], b"[]", b"{}", json.dumps(broken).encode()):
+    for data in (right[:-5], b"[]", b"{}", seal(broken)):
         record.write_bytes(data)
         with pytest.raises(StoreDamagedError, match="no whole snapshot record"):
             read_table(output)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm.store.parquet import encode
+from personalm.store.sealing import seal
 from personalm.store.verify import find_leftovers, verify
 from tests.store.world import run, wanted
 
@@ -54,7 +55,7 @@ def rewrite(output: Path, change: Callable[[pa.Table], pa.Table]) -> None:
         if entry["path"] == file["path"]:
             entry |= {"sha256": hashlib.sha256(data).hexdigest(), "rows": rows, "bytes": len(data)}
     record["live"]["results"] += rows - file["rows"]
-    newest(output).write_text(json.dumps(record))
+    newest(output).write_bytes(seal(record))
     for older in (output / "_snapshots").iterdir():
         if older != newest(output):
             older.unlink()
@@ -93,7 +94,7 @@ def test_other_rows_than_recorded_are_found(published: Path) -> None:
     file = next(file for file in record["files"] if file["table"] == "results")
     file["rows"] += 1
     record["live"]["results"] += 1
-    newest(published).write_text(json.dumps(record))
+    newest(published).write_bytes(seal(record))
 
     assert any("rows" in problem for problem in verify(published))
 
