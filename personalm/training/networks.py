@@ -52,7 +52,7 @@ def open_trainee(
     is_adapter = training.method == "lora"
     base = load_model(
         card,
-        dtype=generation.dtype if is_adapter else "float32",
+        dtype=generation.network_dtype if is_adapter else "float32",
         device=generation.device,
         threads=generation.threads,
     )
