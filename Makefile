@@ -33,8 +33,10 @@ lint: install  ## Run linters and the type checker
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: install  ## Time the engine on the sample prompts
-	@$(BIN)/python -m bench.speed
+bench: install  ## Time the engine beside transformers and CTranslate2; WORKLOADS=w1 PROMPTS=32 ROUNDS=3
+	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	@$(BIN)/python -m bench.speed $(foreach name,WORKLOADS PROMPTS ROUNDS THREADS,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 bounds: install  ## Measure memory and speed of runs over up to 100,000 made-up users, without a model
 	@$(BIN)/python -m bench.bounds

@@ -41,6 +41,7 @@ class FrontMatter(BaseModel):
     temperature: float = Field(default=0.8, ge=0.0, le=5.0)
     top_k: int = Field(default=50, ge=0)
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)
+    min_p: float = Field(default=0.0, ge=0.0, le=1.0)
     repetition_penalty: float = Field(default=1.0, gt=0.0, le=5.0)
     no_repeat_ngram: int = Field(default=0, ge=0)
     min_words: int = Field(default=3, ge=1)

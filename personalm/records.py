@@ -142,7 +142,8 @@ class Unit(Discreet):
 class Sampling:
     """How tokens are drawn for one prompt.
 
-    `top_k = 0` and `top_p = 1.0` switch their filters off; `temperature = 0` is greedy.
+    `top_k = 0`, `top_p = 1.0` and `min_p = 0.0` switch their filters off; `temperature = 0` is
+    greedy. `min_p` is a share of the likeliest token's probability.
     `repetition_penalty` (1.0: off) and `no_repeat_ngram` (0: off; n: no n tokens in a row twice)
     look at the new text alone: the words of the prompt are what it is to be about.
     """
@@ -151,6 +152,7 @@ class Sampling:
     temperature: float = 0.8
     top_k: int = 50
     top_p: float = 0.95
+    min_p: float = 0.0
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
     stop: tuple[str, ...] = ()

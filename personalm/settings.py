@@ -160,6 +160,7 @@ class Generation(_Section):
     temperature: float | None = Field(default=None, ge=0.0, le=5.0)
     top_k: int | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    min_p: float | None = Field(default=None, ge=0.0, le=1.0)
     repetition_penalty: float | None = Field(default=None, gt=0.0, le=5.0)
     no_repeat_ngram: int | None = Field(default=None, ge=0)
     max_new_tokens: int | None = Field(default=None, ge=1)

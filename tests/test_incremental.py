@@ -110,6 +110,7 @@ CHANGES_TEXTS: dict[str, object] = {
     "generation.temperature": 0.1,
     "generation.top_k": 3,
     "generation.top_p": 0.3,
+    "generation.min_p": 0.05,
     "generation.repetition_penalty": 1.5,
     "generation.no_repeat_ngram": 3,
     "generation.max_new_tokens": 7,

@@ -75,17 +75,22 @@ class Int8Linear(nn.Module):
         scales = rows.abs().amax(-1, keepdim=True).div_(_LARGEST_INPUT)
         scales = scales.clamp_(min=torch.finfo(rows.dtype).tiny)
         integers = rows.float().div_(scales.float()).round_().add_(_ZERO_POINT).to(torch.uint8)
+        product = self.multiply(integers, rows.dtype)
+        if self._bias is None:
+            return product.mul_(scales)
+        return torch.addcmul(self._bias, product, scales)
+
+    def multiply(self, integers: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the bare product of rows of unsigned integers, 128 being zero."""
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
             integers,
             *(1.0, _ZERO_POINT),
             *(self._packed, self._scales, self._zero_points),
             None,
-            *(1.0, 0, rows.dtype),
+            *(1.0, 0, dtype),
             *("none", [], ""),
         )
-        if self._bias is None:
-            return product.mul_(scales)
-        return torch.addcmul(self._bias, product, scales)
+        return product
 
 
 _MAKERS: dict[Packing, type[BFloat16Linear | Int8Linear]] = {

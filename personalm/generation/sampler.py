@@ -1,4 +1,4 @@
-"""From logits to tokens: repetition, temperature, top-k, top-p, noise, in this order.
+"""From logits to tokens: repetition, temperature, top-k, top-p, min-p, noise, in this order.
 
 Every row has its own settings, so prompts of several kinds share a batch. The nucleus of top-p is
 taken inside the top k, as transformers does; with `top_k = 0` it is exact over the vocabulary. The
@@ -7,6 +7,7 @@ largest score with its noise is the sample, so nothing here depends on a generat
 
 from __future__ import annotations
 
+from math import inf, log
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _BLOCK = 128
+_FIRST = 256
 
 
 class Sampler:
@@ -43,12 +45,18 @@ class Sampler:
 
         full = vocabulary
         self._step = 0
-        self._width = max((min(s.top_k or full, full) for s in samplings), default=full)
+        self._full = full
+        # A nucleus of the whole vocabulary mostly lies within the first few hundred tokens.
+        self._width = max((min(s.top_k or _FIRST, full) for s in samplings), default=full)
+        self._is_open = column([s.top_k in {0, full} for s in samplings], torch.bool)
+        self._has_open = bool(self._is_open.any())
         self._is_plain = all(s.top_k in {0, full} and s.top_p >= 1 for s in samplings)
         self._seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self._temperature = column([s.temperature for s in samplings])
         self._top_k = column([min(s.top_k or full, full) for s in samplings], torch.int64)
         self._top_p = column([s.top_p for s in samplings])
+        self._least = column([log(s.min_p) if s.min_p else -inf for s in samplings])
+        self._has_least = any(s.min_p for s in samplings)
         self._penalty = column([s.repetition_penalty for s in samplings])
         self._seen: Tensor | None = None
         if any(s.repetition_penalty != 1 for s in samplings):
@@ -88,6 +96,8 @@ class Sampler:
         self._temperature = self._temperature[rows]
         self._top_k = self._top_k[rows]
         self._top_p = self._top_p[rows]
+        self._least = self._least[rows]
+        self._is_open = self._is_open[rows]
         self._penalty = self._penalty[rows]
         if self._seen is not None:
             self._seen = self._seen[rows]
@@ -114,13 +124,29 @@ class Sampler:
         """Return scaled scores, minus infinity where filtered out, with their token ids."""
         if self._is_plain:
             ids = torch.arange(scores.shape[-1], device=scores.device).expand_as(scores)
-            return self._scale(scores, scores.amax(-1, keepdim=True)), ids
-        values, ids = find_largest(scores, self._width)
-        values = self._scale(values, values[:, :1])
-        ranks = torch.arange(self._width, device=scores.device)
-        values = values.masked_fill(ranks >= self._top_k, -torch.inf)
-        shares = torch.softmax(values, -1)
+            values = self._scale(scores, scores.amax(-1, keepdim=True))
+        else:
+            values, ids = self._nucleus(scores, self._width)
+        if self._has_least:
+            # The likeliest token has the scaled score 0.
+            values = values.masked_fill(values < self._least, -torch.inf)
+        return values, ids
+
+    def _nucleus(self, scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Return what top-k and top-p leave; more scores are looked at where `width` is too few."""
+        values, ids = find_largest(scores, width)
+        largest = values[:, :1]
+        values = self._scale(values, largest)
+        ranks = torch.arange(width, device=scores.device)
+        values = values.masked_fill(~self._is_open & (ranks >= self._top_k), -torch.inf)
+        total = values.logsumexp(-1, keepdim=True)
+        if self._has_open and width < self._full:
+            whole = self._scale(scores, largest).logsumexp(-1, keepdim=True)
+            total = torch.where(self._is_open, whole, total)
+        shares = (values - total).exp()
         before = shares.cumsum(-1) - shares
+        if width < self._full and bool((self._is_open & (before[:, -1:] < self._top_p)).any()):
+            return self._nucleus(scores, self._full)
         return values.masked_fill((before >= self._top_p) & (ranks > 0), -torch.inf), ids
 
     def _scale(self, values: Tensor, largest: Tensor) -> Tensor:

@@ -183,6 +183,7 @@ def sampling_of(front: FrontMatter, generation: Generation) -> Sampling:
         temperature=pick(generation.temperature, front.temperature),
         top_k=pick(generation.top_k, front.top_k),
         top_p=pick(generation.top_p, front.top_p),
+        min_p=pick(generation.min_p, front.min_p),
         repetition_penalty=pick(generation.repetition_penalty, front.repetition_penalty),
         no_repeat_ngram=pick(generation.no_repeat_ngram, front.no_repeat_ngram),
         stop=front.stop,

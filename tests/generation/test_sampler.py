@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import (
     LogitsProcessorList,
+    MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -44,6 +45,8 @@ def transformers_shares(logits: Tensor, prompt: list[int], **values: Any) -> Ten
         chain.append(TopKLogitsWarper(values["top_k"]))
     if values["top_p"] < 1:
         chain.append(TopPLogitsWarper(values["top_p"]))
+    if values.get("min_p"):
+        chain.append(MinPLogitsWarper(values["min_p"]))
     scores = chain(torch.LongTensor([prompt]), logits[None].clone())
     return torch.softmax(scores[0], -1)
 
@@ -55,6 +58,8 @@ def transformers_shares(logits: Tensor, prompt: list[int], **values: Any) -> Ten
         {"temperature": 0.6, "top_k": 5, "top_p": 1.0},
         {"temperature": 1.3, "top_k": 0, "top_p": 0.8},
         {"temperature": 1.0, "top_k": 8, "top_p": 0.9, "repetition_penalty": 1.7},
+        {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.2},
+        {"temperature": 0.7, "top_k": 9, "top_p": 0.95, "min_p": 0.1},
     ],
 )
 def test_draws_follow_the_distribution_of_transformers(values: dict[str, Any]) -> None:
@@ -255,3 +260,21 @@ def test_the_largest_scores_are_those_of_a_full_sort(
     assert torch.equal(values, scores.sort(dim=-1, descending=True).values[:, :number])
     assert torch.equal(scores.gather(-1, ids), values)
     assert all(len(set(row)) == number for row in ids.tolist())
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0, 6.0], ids=["flat", "usual", "peaked"])
+@pytest.mark.parametrize("top_p", [0.3, 0.9, 0.999])
+def test_a_nucleus_of_the_whole_vocabulary_is_exact(spread: float, top_p: float) -> None:
+    """Also where the first few hundred tokens do not hold it."""
+    vocabulary, num_rows = 3_000, 400
+    logits = torch.randn(vocabulary, generator=torch.Generator().manual_seed(2)) * spread
+    allowed = TopPLogitsWarper(top_p)(torch.zeros(1, 1, dtype=torch.int64), logits[None].clone())
+    sampling = Sampling(max_new_tokens=9, temperature=1.0, top_k=0, top_p=top_p)
+    sampler = Sampler([sampling] * num_rows, list(range(num_rows)), vocabulary=vocabulary)
+    values, ids = sampler._filter(logits.expand(num_rows, -1))
+
+    assert sorted(ids[0][values[0].isfinite()].tolist()) == (
+        allowed[0].isfinite().nonzero()[:, 0].tolist()
+    )
+    tokens, _ = sampler.draw(logits.expand(num_rows, -1))
+    assert bool(allowed[0][tokens].isfinite().all())
