@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint bench bounds verification faults soak life clean
+.PHONY: help install demo test lint bench curves bounds verification faults soak life clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +37,9 @@ bench: install  ## Time the engine beside transformers and CTranslate2; WORKLOAD
 	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python -m bench.speed $(foreach name,WORKLOADS PROMPTS ROUNDS THREADS,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+
+curves: install  ## Time the engine over batch size, prompt length and number of candidates
+	@$(BIN)/python -m bench.curves
 
 bounds: install  ## Measure memory and speed of runs over up to 100,000 made-up users, without a model
 	@$(BIN)/python -m bench.bounds

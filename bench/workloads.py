@@ -5,6 +5,7 @@
 - `w2`: the bundled model, prompts of the sample requests made by the real planner and prompter,
   8 candidates that end where they end.
 - `w3`: the bundled model at the shape of `w1`.
+- `LENGTHxN`: the model of `w1`, prompts of exactly that length, N candidates of 48 tokens.
 
 Sampling is the same everywhere: temperature 1, top-k 50, top-p 0.95, no penalties.
 """
@@ -56,13 +57,18 @@ def make_workload(name: str, *, num_prompts: int) -> Workload:
             num_new_tokens=48,
             is_fixed=False,
         )
-    if name == "w1":
+    shortest, longest, num_candidates = 60, 200, 4
+    if "x" in name:
+        length, _, number = name.partition("x")
+        shortest = longest = int(length)
+        num_candidates = int(number)
+    if name != "w3":
         _make_random_gpt2()
     return Workload(
         name=name,
-        model=str(RANDOM_GPT2) if name == "w1" else BUNDLED,
-        prompts=_random_prompts(num_prompts, num_candidates=4, num_new_tokens=48),
-        num_candidates=4,
+        model=BUNDLED if name == "w3" else str(RANDOM_GPT2),
+        prompts=_random_prompts(num_prompts, shortest, longest, num_candidates),
+        num_candidates=num_candidates,
         num_new_tokens=48,
         is_fixed=True,
     )
@@ -73,7 +79,7 @@ def _sampling(num_new_tokens: int) -> Sampling:
 
 
 def _random_prompts(
-    num_prompts: int, *, num_candidates: int, num_new_tokens: int
+    num_prompts: int, shortest: int, longest: int, num_candidates: int
 ) -> tuple[Prompt, ...]:
     numbers = random.Random(0)  # noqa: S311 - no secret
     return tuple(
@@ -81,9 +87,9 @@ def _random_prompts(
             key=Key(user_id=f"u{number}", kind="post", subject_id="s"),
             text="",
             token_ids=tuple(
-                numbers.randrange(1_000, 40_000) for _ in range(numbers.randint(60, 200))
+                numbers.randrange(1_000, 40_000) for _ in range(numbers.randint(shortest, longest))
             ),
-            sampling=_sampling(num_new_tokens),
+            sampling=_sampling(48),
             num_candidates=num_candidates,
             seed=0,
             batch="all",
