@@ -23,7 +23,6 @@ from personalm.errors import StoreDamagedError
 from personalm.hashing import bucket_of, user_digest
 from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
-from personalm.store.files import TEMPORARY
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout
 from personalm.store.notes import erase_notes
@@ -32,7 +31,7 @@ from personalm.store.schema import TABLES
 from personalm.store.scratch import clear_scratch
 from personalm.store.snapshots import DataFile, Records, Snapshot
 from personalm.store.store import Store
-from personalm.store.tidying import list_data, named_by
+from personalm.store.tidying import list_data, list_unfinished, named_by
 from personalm.store.views import is_shown, show
 
 if TYPE_CHECKING:
@@ -216,12 +215,8 @@ class _Eraser:
         for name in files.names(layout.views):
             if name not in views:
                 files.remove_tree(layout.views / name)
-        folders = [layout.root, layout.snapshots, *map(layout.table, TABLES)]
-        folders += [layout.views / view / table for view in views for table in TABLES]
-        for folder in folders:
-            for name in files.names(folder):
-                if name.startswith(TEMPORARY):
-                    files.remove(folder / name)
+        for unfinished in list_unfinished(files, layout):
+            files.remove(unfinished)
         unnamed = list_data(files, layout) - named_by(self._records)
         if unnamed - self._shut_out:
             self._records.bar()

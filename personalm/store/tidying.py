@@ -47,16 +47,27 @@ def tidy(
         if ended:
             files.remove_tree(ended)
         # First, for it makes room on a full disk without needing any.
-        for folder in (layout.root, layout.snapshots, *map(layout.table, TABLES)):
-            for name in files.names(folder):
-                if name.startswith(TEMPORARY):
-                    files.remove(folder / name)
+        for path in list_unfinished(files, layout):
+            files.remove(path)
         _remove_old(files, layout, records, keep)
         num_removed = _remove_unnamed(files, layout, records, listed)
     except (StoreError, FileNotFoundError) as error:
         _log.warning("%s: leftovers stay until the next run: %s", layout.root, error)
         return 0
     return num_removed
+
+
+def list_unfinished(files: Objects, layout: Layout) -> tuple[Path, ...]:
+    """Return the files beside the journal that a writer has not finished, if it ever will."""
+    views = [layout.views / name for name in files.names(layout.views)]
+    folders = [layout.root, layout.snapshots, *map(layout.table, TABLES)]
+    folders += [view / table for view in views for table in TABLES]
+    return tuple(
+        folder / name
+        for folder in folders
+        for name in files.names(folder)
+        if name.startswith(TEMPORARY)
+    )
 
 
 def list_data(files: Objects, layout: Layout) -> frozenset[str]:

@@ -9,12 +9,11 @@ from personalm.errors import StoreError
 from personalm.hashing import bucket_of
 from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
-from personalm.store.files import TEMPORARY
 from personalm.store.reading import require_output
-from personalm.store.schema import KEY, TABLES, keys_of
+from personalm.store.schema import KEY, keys_of
 from personalm.store.snapshots import Records
 from personalm.store.store import Store
-from personalm.store.tidying import list_data, named_by
+from personalm.store.tidying import list_data, list_unfinished, named_by
 from personalm.store.views import is_shown
 
 if TYPE_CHECKING:
@@ -59,13 +58,7 @@ def find_leftovers(path: str | Path) -> tuple[str, ...]:
     """
     layout, files = require_output(path)
     named = named_by(Records(files, layout))
-    folders = (layout.root, layout.snapshots, *map(layout.table, TABLES))
-    unfinished = [
-        str((folder / name).relative_to(layout.root))
-        for folder in folders
-        for name in files.names(folder)
-        if name.startswith(TEMPORARY)
-    ]
+    unfinished = [str(path.relative_to(layout.root)) for path in list_unfinished(files, layout)]
     return tuple(sorted([*unfinished, *(list_data(files, layout) - named)]))
 
 

@@ -57,13 +57,18 @@ whole = st.builds(Asked, retries=st.booleans(), prunes=st.booleans())
 asked_of_a_run = whole | st.builds(Asked, users=some_users, retries=st.booleans())
 
 
+nights = st.none() | st.just(Asked()) | asked_of_a_run
+"""The run that comes after something, if one does at once."""
+
 changes = st.one_of(
     st.builds(Coming, user_id=users, edition=editions, asks=asks),
     st.builds(Going, user_id=users),
     st.builds(OptingOut, user_id=users, opt_out=st.booleans()),
-    st.builds(Wording, kind=st.sampled_from(KINDS), number=st.integers(0, 2)),
     st.builds(Choosing, model=st.integers(0, 1), seed=st.integers(0, 1)),
 )
+
+
+_RECORDS = "_snapshots/*"
 
 
 class Life(Watched):
@@ -80,30 +85,45 @@ class Life(Watched):
         if is_published:
             self.run(Asked())
 
-    @rule(changes=st.lists(changes, min_size=1, max_size=3))
-    def change(self, changes: list[Change]) -> None:
-        """Let users come, write, ask, go, opt out; change templates, model and seed."""
+    @rule(changes=st.lists(changes, min_size=1, max_size=3), night=nights)
+    def change(self, changes: list[Change], night: Asked | None) -> None:
+        """Let users come, write, ask, go and opt out; take another model and seed."""
         for each in changes:
             self.world = each(self.world)
         self.forgotten -= self.world.people.keys()
+        self._pass(night)
+
+    @rule(kind=st.sampled_from(KINDS), night=nights)
+    def change_a_template(self, kind: str, night: Asked | None) -> None:
+        """Word a prompt otherwise; the third time it is the first one again."""
+        self.world = Wording(kind=kind, number=(self.world.templates[kind] + 1) % 3)(self.world)
+        self._pass(night)
 
     @precondition(lambda self: self.live)
-    @rule(number=st.integers(0, len(USERS) - 1))
-    def opt_out(self, number: int) -> None:
+    @rule(number=st.integers(0, len(USERS) - 1), night=nights)
+    def opt_out(self, number: int, night: Asked | None) -> None:
         """Let somebody opt out of whom something is published."""
         shown = sorted({user_id for user_id, _, _ in self.live} & self.world.people.keys())
         if shown:
             leave = OptingOut(user_id=shown[number % len(shown)], opt_out=True)
             self.world = leave(self.world)
+        self._pass(night)
 
     @precondition(lambda self: not journalled_rows(self.output))
-    @rule(ailing=st.sets(users, max_size=1).map(frozenset))
-    def ail(self, ailing: frozenset[str]) -> None:
+    @rule(ailing=st.sets(users, max_size=1).map(frozenset), night=nights)
+    def ail(self, ailing: frozenset[str], night: Asked | None) -> None:
         """Let the engine fail for somebody, or for nobody any more.
 
         Not between a run and the one that goes on from it: a text that is there is there.
         """
         self.world = replace(self.world, ailing=ailing)
+        self._pass(night)
+
+    def _pass(self, night: Asked | None) -> None:
+        """See that all is well so far, and let the next run come."""
+        if night:
+            self.the_laws_hold()
+            self.run(night)
 
     # Runs.
 
@@ -134,9 +154,14 @@ class Life(Watched):
         assert counts.is_balanced
         self.note_end_of_run(view, summary)
 
-    @rule(asked=whole, fault=faults, step=steps)
-    def run_into_a_fault(self, asked: Asked, fault: str, step: int) -> None:
+    @rule(asked=whole, fault=faults, step=steps, again=st.booleans())
+    def run_into_a_fault(self, asked: Asked, fault: str, step: int, *, again: bool) -> None:
         """Run, and die, meet a disk that is full or bad, or be told to stop."""
+        self._break_off(asked, fault, step)
+        self._pass(asked if again else None)
+
+    def _break_off(self, asked: Asked, fault: str, step: int) -> None:
+        """Run into a fault, and note what the next run has to find."""
         prediction = predict(self.world, self.live, asked)
         was_unfinished, was_journalled = self.unfinished, journalled_rows(self.output)
         self.unfinished, newest = None, self.kept()[-1:]
@@ -192,7 +217,7 @@ class Life(Watched):
         prediction = predict(other, self.live, Asked())
         with self.models(), open_run(self.settings()) as opened:
             reports = [opened.write_bucket(bucket) for bucket in opened.buckets]
-            (self.output / "_lock").unlink()
+            (self.output / "_lock").unlink(missing_ok=True)
             with self.models(other):
                 second = pipeline.run(self.settings(seed=other.seed))
             first = None
@@ -255,8 +280,8 @@ class Life(Watched):
         self.note_end(after)
 
     @precondition(lambda self: self.live)
-    @rule(back=st.integers(0, KEPT - 1))
-    def roll_back(self, back: int) -> None:
+    @rule(back=st.integers(0, KEPT - 1), night=nights)
+    def roll_back(self, back: int, night: Asked | None) -> None:
         """Let readers see an older snapshot again."""
         kept = self.kept()
         number = kept[max(0, len(kept) - 1 - back)]
@@ -264,6 +289,7 @@ class Life(Watched):
         with store.lock():
             store.rollback(number)
         self.note_end(self.views[number])
+        self._pass(night)
 
     @precondition(lambda self: self.live)
     @rule(keep=st.integers(1, 3), fault=st.none() | faults, step=st.integers(1, 40))
@@ -283,7 +309,7 @@ class Life(Watched):
 
     @precondition(lambda self: self.output.exists())
     @rule(
-        pattern=st.sampled_from(["_snapshots/*", "_data/*/*", "_runs/*/**/*", "*"]),
+        pattern=st.sampled_from([_RECORDS, _RECORDS, "_data/*/*", "_runs/*/**/*", "*"]),
         number=st.integers(0, 1 << 10),
         manner=st.sampled_from(["flip", "flip", "truncate", "delete"]),
         place=st.integers(0, 999),
@@ -292,6 +318,7 @@ class Life(Watched):
     def damage(self, pattern: str, number: int, manner: Manner, place: int, then: str) -> None:
         """Damage a file: it is found, or does no harm; then it is put right by hand."""
         files, needed = files_of(self.output, pattern), self.needed()
+        files = files or files_of(self.output, _RECORDS)
         if not files:
             return
         done = damage(files[number % len(files)], manner, place / 1000)

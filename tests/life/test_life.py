@@ -11,7 +11,7 @@ from tests.life.machine import Life
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=20,
     derandomize=True,
     deadline=None,

@@ -154,7 +154,13 @@ def test_candidates_of_no_live_row_are_found(published: Path) -> None:
 
 def test_leftovers_are_no_problem(published: Path) -> None:
     """They are listed, and gone after the next run."""
-    leftovers = (".tmp-00", "_data/results/0000-00.parquet", "_data/results/.tmp-01")
+    leftovers = (
+        ".tmp-00",
+        "_data/results/.tmp-01",
+        "_data/results/0000-00.parquet",
+        # A run that is killed while it shows an empty table leaves one here.
+        "_views/00000002/rejections/.tmp-02",
+    )
     for name in leftovers:
         (published / name).touch()
 
