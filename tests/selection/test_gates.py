@@ -342,7 +342,7 @@ def test_facts_drops_what_nobody_said(text: str) -> None:
     "text",
     [
         "Kettles like this one, from 1974, are hard to find.",
-        "I think I'll put the Brass Kettle on. Tea on Sunday in May?",
+        "I think I'll put the Brass Kettle on. Tea on a Sunday?",
         "Old but gold: Alder's best work!",
         '"Whistles like a train" is what I say. 🚂 Love it. LOVE it.',
         "Ordered 1,500 of them :) Kidding",
