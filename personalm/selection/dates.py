@@ -1,8 +1,9 @@
 """The days that a text names: weekdays, months, and days of a month.
 
-A weekday that is any of its name ("a rainy Sunday", "every Monday") is no day. Known in English, German, French, Spanish, Italian, Chinese and Japanese, and written as numbers
-with the year first or with points. Of a word that is not only a month ("may", "march") what stands
-beside it decides.
+They are known in English, German, French, Spanish, Italian, Chinese and Japanese, and written as
+numbers with the year first or with points. A weekday that is any of its name ("a rainy Sunday",
+"every Monday") is no day. Of a word that is not only a month ("may", "march") what stands beside
+it decides.
 """
 
 from __future__ import annotations
@@ -71,13 +72,11 @@ def days_in(text: str) -> frozenset[str]:
 
 def _named(text: str) -> Iterator[str]:
     for match in _WORD.finditer(text):
-        written = match.group()
-        word = written.casefold()
+        word = match.group().casefold()
         if word in _WEEKDAY_OF:
-            is_day = word not in _NO_WEEKDAY or (written[0].isupper() and not _starts(text, match))
-            if is_day and not _ANY_DAY.search(
-                text[max(0, match.start() - _LONGEST_ANY) : match.start()]
-            ):
+            is_day = word not in _NO_WEEKDAY or _has_own_capital(text, match)
+            words_before = text[max(0, match.start() - _LONGEST_ANY) : match.start()]
+            if is_day and not _ANY_DAY.search(words_before):
                 yield f"weekday {_WEEKDAY_OF[word]}"
             continue
         month = _MONTH_OF.get(word)
@@ -86,17 +85,18 @@ def _named(text: str) -> Iterator[str]:
         after = _DAY_AFTER.match(text, match.end())
         before = _DAY_BEFORE.search(text[max(0, match.start() - _LONGEST_BEFORE) : match.start()])
         day = after or before
-        is_month = word not in _DOUBTFUL or (written[0].isupper() and not _starts(text, match))
+        is_month = word not in _DOUBTFUL or _has_own_capital(text, match)
         if day:
             yield f"{month}-{int(day['day'])}"
         if day or is_month:
             yield f"month {month}"
 
 
-def _starts(text: str, match: re.Match[str]) -> bool:
-    """Tell whether a word may have its capital from where it stands."""
+def _has_own_capital(text: str, match: re.Match[str]) -> bool:
+    """Tell whether a word has a capital that it does not owe to where it stands."""
     before = text[: match.start()].rstrip()
-    return not before or before[-1] in ".!?:\"'“”„«»()\n…-–—"
+    starts = not before or before[-1] in ".!?:\"'“”„«»()\n…-–—"
+    return match.group()[0].isupper() and not starts
 
 
 def _numbered(text: str) -> Iterator[str]:

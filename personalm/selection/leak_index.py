@@ -46,8 +46,11 @@ class LeakIndex:
 
     def __init__(self, path: Path) -> None:
         # Read without a mapping: pages of a mapped file count as memory of the process.
-        self._file = path.open("rb", buffering=0)
         self._path = path
+        try:
+            self._file = path.open("rb", buffering=0)
+        except FileNotFoundError:
+            raise self._damaged() from None
         magic, self.num_words, self._bits, self.num_rows = self._numbers(0, _HEAD)
         if magic != _MAGIC or self._bits > _MAX_BITS:
             raise self._damaged()
