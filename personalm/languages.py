@@ -14,12 +14,12 @@ MIN_PROBABILITY = 0.9
 _CODE_LENGTH = 2
 
 
-def identify_language(text: str) -> str | None:
+def identify_language(text: str, *, min_chars: int = MIN_CHARS) -> str | None:
     """Return the two letters of a text's language, `None` where it does not tell.
 
-    That is below 60 characters or a probability of 0.9.
+    That is below `min_chars` characters or a probability of 0.9.
     """
-    if len(text) < MIN_CHARS:
+    if len(text) < min_chars:
         return None
     language, probability = _load_identifier().classify(text)
     if probability < MIN_PROBABILITY or len(language) != _CODE_LENGTH:

@@ -73,12 +73,13 @@ class MissingFacts:
 class Language:
     """Refuse a text in another language than the user's.
 
-    It abstains below sixty characters, where the language cannot be told, and where the user's is
-    none that it knows. Languages that even readers take for each other count as one.
+    It abstains below sixty characters, thirty in scripts without spaces, where the language cannot
+    be told, and where the user's is none that it knows. Languages that even readers take for each other count as one.
     """
 
     name = "language"
 
+    _MIN_UNSPACED = 30
     _ALIKE = (
         frozenset({"da", "nb", "nn", "no"}),
         frozenset({"bs", "hr", "sl", "sr"}),
@@ -92,9 +93,8 @@ class Language:
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether the text is clearly in another language."""
-        if len(text) < MIN_CHARS:
-            return False
-        found = identify_language(" ".join(text.split()))
+        min_chars = self._MIN_UNSPACED if is_unspaced(split_words(text)) else MIN_CHARS
+        found = identify_language(" ".join(text.split()), min_chars=min_chars)
         if found is None or found == case.language or case.language not in known_languages():
             return False
         return not any({found, case.language} <= group for group in self._ALIKE)

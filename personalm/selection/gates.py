@@ -220,13 +220,16 @@ class Facts:
         prices = prices_in(text)
         if not prices:
             return False
+        known = prices_in(told)
         facts = case.item.facts.items() if case.item else ()
-        bare = {
-            (ANY, amount_of(value))
+        amounts = {
+            amount_of(value)
             for name, value in facts
             if isinstance(value, int | float) and self._PRICE.search(name)
         }
-        return not all(is_told(price, prices_in(told) | bare) for price in prices)
+        # Of an amount that is told in some currency, the currency is known.
+        bare = {(ANY, amount) for amount in amounts - {amount for _, amount in known}}
+        return not all(is_told(price, known | bare) for price in prices)
 
 
 class Ungrounded:
