@@ -176,7 +176,7 @@ def test_workers_and_notebooks_use_the_outputs_index(tmp_path: Path) -> None:
 
     config = tmp_path / "c.toml"
     config.write_text("")
-    given = {
+    given: dict[str, Any] = {
         "output": settings.output,
         "templates_dir": settings.templates_dir,
         "selection.embedder": "scripted",

@@ -36,7 +36,7 @@ _WORDS = {
     "lira": "lira|tl",
     "cent": "cents?|pence|rappen",
 }
-_AMOUNT = r"\d+(?:[.,]\d+)*"
+_AMOUNT = r"(?<![\d.,])\d{1,12}(?:[.,]\d{1,12}){0,4}"
 _BEFORE = re.compile(rf"([{''.join(_SIGNS)}])\s?({_AMOUNT})")
 _NAMED = "|".join(
     # Of a script without spaces any character may follow.

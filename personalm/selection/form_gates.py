@@ -74,7 +74,8 @@ class Language:
     """Refuse a text in another language than the user's.
 
     It abstains below sixty characters, thirty in scripts without spaces, where the language cannot
-    be told, and where the user's is none that it knows. Languages that even readers take for each other count as one.
+    be told, and where the user's is none that it knows. Languages that even readers take for each
+    other count as one.
     """
 
     name = "language"

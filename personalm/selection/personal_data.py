@@ -17,7 +17,11 @@ from personalm.selection.words import split_words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MAIL = re.compile(r"[\w.+-]+(?:@|\s?[(\[]\s?at\s?[)\]]\s?)[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}")
+# Every repetition has an end: a text of the greatest length must not hold up the others.
+_MAIL = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}(?:@|\s?[(\[]\s?at\s?[)\]]\s?)"
+    r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[^\W\d_]{2,24}"
+)
 _CARD = re.compile(r"(?<![\w.-])[2-6](?:[ -]?\d){12,18}(?![\w-]|\.\d)")
 _IBAN = re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}(?!\w)")
 _MIN_IBAN, _MAX_IBAN = 15, 34
@@ -53,8 +57,8 @@ _REGIONS = {
 }
 _NOWHERE = ("ZZ",)
 
-_NAME = r"[^\W\d_][\w'’.-]*"
-_CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w'’.-]*"
+_NAME = r"[^\W\d_][\w'’.-]{0,30}"
+_CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w'’.-]{0,30}"
 _NUMBER = r"\d{1,5}(?:[ ]?[A-Za-z](?!\w))?"
 _ADDRESSES = (
     # 12 Baker Street, 1600 Pennsylvania Ave
@@ -70,22 +74,20 @@ _ADDRESSES = (
     ),
     # Hauptstraße 5, Lindenstr. 12a, Kerkstraat 9
     re.compile(
-        r"(?<!\w)([^\W\d_][\w-]{2,}(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|straat|laan|plein)"
+        r"(?<!\w)([^\W\d_][\w-]{2,40}(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|straat|laan|plein)"
         rf"[ ]{_NUMBER})(?![\w%:.]*\d)",
         re.IGNORECASE,
     ),
     re.compile(rf"\b({_CAPITAL}[ -](?:Straße|Strasse|Str\.|Weg|Platz|Allee)[ ]{_NUMBER})"),
     # 12 rue de la Paix, Calle Mayor 5, Via Roma 12
     re.compile(
-        rf"(?<!\w)({_NUMBER},?[ ](?:bis[ ]|ter[ ])?(?:rue|avenue|boulevard|place|quai|impasse|"
-        rf"chemin|allée)[ ](?:(?:de|du|des|la|le|les)[ ]|[dl]['’])*{_CAPITAL})",
-        re.IGNORECASE,
+        rf"(?<!\w)({_NUMBER},?[ ](?:bis[ ]|ter[ ])?(?i:rue|avenue|boulevard|place|quai|impasse|"
+        rf"chemin|allée)[ ](?:(?:de|du|des|la|le|les)[ ]|[dl]['’]){{0,3}}{_CAPITAL})"
     ),
     re.compile(
-        r"(?<!\w)((?:calle|avenida|avda\.?|plaza|paseo|via|viale|piazza|corso|rua|travessa|ulica|"
-        rf"ul\.)[ ](?:(?:de|del|da|do|dos|la|las|los|della|di)[ ])*(?:{_CAPITAL}[ ]?){{1,3}},?[ ]?"
-        rf"(?:n[º°.]?[ ]?)?{_NUMBER})(?![\w%:]*\d)",
-        re.IGNORECASE,
+        r"(?<!\w)((?i:calle|avenida|avda\.?|plaza|paseo|via|viale|piazza|corso|rua|travessa|ulica|"
+        r"ul\.)[ ](?:(?:de|del|da|do|dos|la|las|los|della|di)[ ]){0,3}"
+        rf"(?:{_CAPITAL}[ ]?){{1,3}},?[ ]?(?:n[º°.]?[ ]?)?{_NUMBER})(?![\w%:]*\d)"
     ),
     # 〒150-0001, 2丁目3番, 中山路12号
     re.compile(r"(〒\s?\d{3}-?\d{4})"),
