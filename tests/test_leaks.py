@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from personalm import generate_for, pipeline
-from personalm.artefacts import LEAKS, TAKE_OUT, find_artefacts
 from personalm.forecasting import forecast
+from personalm.leaks import LEAKS, find_leaks, take_out
 from personalm.pipeline import Run, open_run
-from personalm.selection.leak_index import LeakIndex
 from personalm.store.forgetting import forget
 from personalm.store.reading import read_table, status
+from personalm.store.store import Store
 from personalm.store.verify import verify
 from tests.population import POST, Person, make_settings, rows_of, write_templates
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from personalm.leaks import Leaks
     from personalm.settings import Settings
 
 LEAKY = POST.replace('gates = ["empty"]', 'gates = ["empty", "leak"]')
@@ -43,9 +44,23 @@ def text_of(settings: Settings, user_id: str) -> str:
     return str(row["text"])
 
 
+def leaks_of(settings: Settings) -> Leaks | None:
+    """Return the output's leak index."""
+    return find_leaks(Store.require(settings.output).artefacts, settings.selection)
+
+
 def edition_of(settings: Settings) -> str:
-    """Return the edition of the output's leak index."""
-    return find_artefacts(settings)[LEAKS].edition
+    """Return its edition."""
+    leaks = leaks_of(settings)
+    assert leaks is not None
+    return leaks.edition
+
+
+def num_rows_of(settings: Settings) -> int:
+    """Return how many runs it knows."""
+    leaks = leaks_of(settings)
+    assert leaks is not None
+    return leaks.index.num_rows
 
 
 def test_what_another_user_wrote_is_not_written_for_a_user(tmp_path: Path) -> None:
@@ -115,10 +130,12 @@ def test_another_length_of_runs_makes_another_index(tmp_path: Path) -> None:
     """One of other runs would tell of nothing."""
     pipeline.run(settings_of(tmp_path, PEOPLE))
     shorter = settings_of(tmp_path, PEOPLE, **{"selection.max_leaked_words": 4})
-    assert find_artefacts(shorter) == {}
+    assert leaks_of(shorter) is None
     pipeline.run(shorter)
 
-    assert LeakIndex(find_artefacts(shorter)[LEAKS].path).num_words == 5
+    leaks = leaks_of(shorter)
+    assert leaks is not None
+    assert leaks.index.num_words == 5
 
 
 def test_who_is_forgotten_leaves_the_index_and_nobody_is_written_anew(tmp_path: Path) -> None:
@@ -126,15 +143,14 @@ def test_who_is_forgotten_leaves_the_index_and_nobody_is_written_anew(tmp_path: 
     private = "my locker at the pool opens with seven turns to the left"
     settings = settings_of(tmp_path, [*PEOPLE, Person(user_id="gone", texts=(private,))])
     pipeline.run(settings)
-    edition, rows = edition_of(settings), LeakIndex(find_artefacts(settings)[LEAKS].path).num_rows
-    erasure = forget(settings.output, ["gone"], take_out=TAKE_OUT)
+    edition, num_rows = edition_of(settings), num_rows_of(settings)
+    erasure = forget(settings.output, ["gone"], take_out={LEAKS: take_out})
 
     assert erasure.artefacts == (LEAKS,)
     assert edition_of(settings) == edition
-    left = LeakIndex(find_artefacts(settings)[LEAKS].path)
-    assert left.num_rows == rows - 5
+    assert num_rows_of(settings) == num_rows - 5
     assert verify(settings.output) == ()
-    assert forget(settings.output, ["gone"], take_out=TAKE_OUT).is_empty
+    assert forget(settings.output, ["gone"], take_out={LEAKS: take_out}).is_empty
     assert pipeline.run(settings_of(tmp_path, PEOPLE)).counts.generated == 0
 
 
@@ -154,7 +170,7 @@ def test_kinds_without_the_gate_know_no_edition(tmp_path: Path) -> None:
     """Their rows are the same whatever the index, and without one."""
     plain = make_settings(tmp_path / "plain", PEOPLE, kinds=("post",))
     pipeline.run(plain)
-    assert not (plain.output / "_artefacts").exists()
+    assert leaks_of(plain) is None
 
     asked = [replace(p, asks=({"kind": "note", "subject": "salt"},)) for p in PEOPLE]
     one = make_settings(tmp_path / "one", asked, has_requests=True)
@@ -195,12 +211,12 @@ def test_a_run_that_dies_before_the_index_is_published_starts_over(
     settings = settings_of(tmp_path, PEOPLE)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "personalm.artefacts.LeakIndexBuilder.finish",
+            "personalm.leaks.LeakIndexBuilder.finish",
             lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         with pytest.raises(KeyboardInterrupt):
             pipeline.run(settings)
-    assert find_artefacts(settings) == {}
+    assert leaks_of(settings) is None
     with open_run(settings) as run:
         run.write_bucket(run.buckets[0])
     edition = edition_of(settings)
