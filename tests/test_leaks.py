@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from personalm import generate_for, pipeline
 from personalm.forecasting import forecast
 from personalm.leaks import LEAKS, find_leaks, take_out
 from personalm.pipeline import Run, open_run
+from personalm.selection.grams import grams_of
 from personalm.store.forgetting import forget
 from personalm.store.reading import read_table, status
 from personalm.store.store import Store
@@ -98,7 +101,8 @@ def test_another_users_new_text_changes_no_edition_and_nobodys_row(tmp_path: Pat
     settings = settings_of(tmp_path, PEOPLE)
     pipeline.run(settings)
     before, edition = rows_of(settings.output, without="u2"), edition_of(settings)
-    changed = [replace(p, texts=(*p.texts, "one more")) if p.user_id == "u2" else p for p in PEOPLE]
+    more = "one more text that is long enough to be in an index"
+    changed = [replace(p, texts=(*p.texts, more)) if p.user_id == "u2" else p for p in PEOPLE]
     settings = settings_of(tmp_path, [*changed, Person(user_id="new")])
     assert forecast(settings).counts.generated == 2
     summary = pipeline.run(settings)
@@ -124,6 +128,23 @@ def test_rebuilding_takes_in_the_texts_of_today_and_writes_anew(tmp_path: Path) 
     assert summary.counts.generated == len(PEOPLE) + 1
     assert edition_of(settings) != edition
     assert status(settings.output)["artefacts"][LEAKS]["users"] == len(PEOPLE) + 1
+
+
+def test_what_stands_in_the_catalogue_is_nobodys(tmp_path: Path) -> None:
+    """Whoever quotes it."""
+    blurb = "a small kettle of hammered copper that whistles in two tones"
+    people = [*PEOPLE, Person(user_id="quoter", texts=(f"look: {blurb}", "the kettle"))]
+    items = tmp_path / "items.parquet"
+    pq.write_table(pa.table({"item_id": ["i"], "title": ["Kettle"], "description": [blurb]}), items)
+    plain = settings_of(tmp_path / "plain", people)
+    known = settings_of(tmp_path / "known", people, **{"inputs.items": str(items)})
+    for settings in (plain, known):
+        pipeline.run(settings)
+
+    grams = grams_of([blurb], 8)
+    indexes = [leaks.index for s in (plain, known) if (leaks := leaks_of(s))]
+    found = [index.find_strangers(grams, ["u1"]).tolist() for index in indexes]
+    assert found == [grams.tolist(), []]
 
 
 def test_another_length_of_runs_makes_another_index(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
 _MAX_WAITING = 1 << 17
-_PART_BITS = 8
+_PART_BITS = 10
 _SHIFT = np.uint64(64 - _PART_BITS)
 _NOBODY = 0
 """Owner of runs that anybody may write."""
@@ -117,7 +117,7 @@ class LeakIndexBuilder:
                 path.unlink()
 
     def _part(self, part: int) -> Path:
-        return self._folder / f"{part:02x}"
+        return self._folder / f"{part:03x}"
 
 
 def take_out(path: Path, user_ids: Collection[str]) -> Callable[[], Iterator[bytes]] | None:
