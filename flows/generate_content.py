@@ -11,15 +11,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.server import warn_of_open_server
-from personalm.accounts import Counts, Scope
+from personalm.accounts import Counts, Drops, Scope
 from personalm.pipeline import BucketReport, Run, Summary, open_run
 from personalm.progress import LineProgress, make_progress
 from personalm.settings import load_settings
@@ -48,17 +48,21 @@ def write_shard(run_folder: str, shard: int, buckets: list[int]) -> list[dict[st
 
 @flow(name="generate-content", persist_result=False, validate_parameters=True)
 def generate_content(
+    *,
     config: str | None = None,
     output: str | None = None,
     model: str | None = None,
     limit: int | None = None,
-    retry_rejected: bool = False,  # noqa: FBT001, FBT002 - Prefect hands parameters over by name
+    retry_rejected: bool = False,
+    rebuild: bool = False,
 ) -> dict[str, object]:
     """Write every text that is missing or out of date, and publish them as one snapshot."""
     warn_of_open_server()
     settings = load_settings(config, output=output, model=model)
     scope = Scope(retries_rejected=retry_rejected)
-    with open_run(settings, limit=limit, scope=scope, progress=LineProgress()) as run:
+    with open_run(
+        settings, limit=limit, scope=scope, rebuild=rebuild, progress=LineProgress()
+    ) as run:
         reports: list[BucketReport] = []
         for number, buckets in enumerate(cut_shards(run.buckets, settings.shards), start=1):
             rows = write_shard(str(run.folder), number, list(buckets))
@@ -77,13 +81,15 @@ def cut_shards(buckets: tuple[int, ...], num_shards: int) -> tuple[tuple[int, ..
 
 def read_report(row: dict[str, object]) -> BucketReport:
     """Turn what a task gave back into a report again."""
-    counts = row["counts"]
-    return BucketReport(**{**row, "counts": Counts(**counts)})  # type: ignore[arg-type]  # JSON
+    read = {"counts": Counts(**row["counts"]), "drops": Drops(**row["drops"])}  # type: ignore[arg-type]  # JSON
+    return BucketReport(**{**row, **read})  # type: ignore[arg-type]  # the same
 
 
 def publish_artifact(summary: Summary) -> None:
     """Leave the outcome as a table in Prefect's pages: counts only, no personal data."""
-    rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(summary.counts).items())
+    counts = asdict(summary.counts).items()
+    dropped = ((f"dropped: {gate}", number) for gate, number in summary.drops.by_gate.items())
+    rows = "\n".join(f"| {name} | {value} |" for name, value in (*counts, *dropped))
     create_markdown_artifact(
         key="generate-content",
         markdown=f"| requests | {summary.counts.requests} |\n|---|---|\n{rows}",
@@ -99,6 +105,7 @@ def command(
     model: str | None = None,
     limit: int | None = None,
     retry: Literal["rejected"] | None = None,
+    rebuild: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run the flow once, with a temporary Prefect server unless PREFECT_API_URL names one.
 
@@ -116,6 +123,9 @@ def command(
         Serve only this many users.
     retry
         Also write what was rejected before, although nothing of it has changed.
+    rebuild
+        Make the leak index anew, of the texts of today: every text that it has a say in is
+        written again.
     """
     outcome = generate_content(
         config=config,
@@ -123,6 +133,7 @@ def command(
         model=model,
         limit=limit,
         retry_rejected=retry == "rejected",
+        rebuild=rebuild,
     )
     return REJECTED_SOME if outcome["rejections"] else 0
 

@@ -5,10 +5,17 @@ They hold ids as digests and numbers, never a text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections import Counter
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from personalm.discreet import Discreet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from personalm.records import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,34 @@ class Scope(Discreet):
 
 EVERYTHING = Scope()
 """All users, whatever has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drops:
+    """How many candidates a run has drawn, and how many of them each gate has dropped.
+
+    Those of resumed units are among them. What no gate dropped and was not chosen is only drawn.
+    """
+
+    candidates: int = 0
+    by_gate: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Drops:
+        """Count the candidates of some outcomes."""
+        found = [c.dropped_by for outcome in outcomes for c in outcome.candidates]
+        return cls(candidates=len(found), by_gate=dict(Counter(filter(None, found))))
+
+    def __add__(self, other: Drops) -> Drops:
+        return Drops(
+            candidates=self.candidates + other.candidates,
+            by_gate=dict(Counter(self.by_gate) + Counter(other.by_gate)),
+        )
+
+    def __str__(self) -> str:
+        ordered = sorted(self.by_gate.items(), key=lambda entry: (-entry[1], entry[0]))
+        gates = ", ".join(f"{gate} {number}" for gate, number in ordered)
+        return f"of {self.candidates} candidates were dropped: {gates or 'none'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

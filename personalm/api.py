@@ -31,7 +31,6 @@ from personalm.records import (
 )
 from personalm.settings import load_settings
 from personalm.store.store import Store
-from personalm.strangers import IMPOSTORS, find_pool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,22 +221,23 @@ class _Wish(Discreet):
 
 
 @lru_cache(maxsize=4)
-def _assemble_json(settings_json: str, pool_digest: str | None) -> Assembly:
+def _assemble_json(settings_json: str, digests: tuple[str, ...]) -> Assembly:
     from personalm.settings import Settings  # noqa: PLC0415 - the annotation above needs none
 
     settings = Settings.model_validate_json(settings_json)
     assembly = Assembly(settings)
-    store = Store.find(settings.output) if pool_digest else None
+    store = Store.find(settings.output) if digests else None
     if store is not None:
-        assembly.pool = find_pool(store.artefacts, assembly.embedder_name)
+        assembly.use(store.artefacts)
     return assembly
 
 
 def open_assembly(settings: Settings) -> Assembly:
-    """Return the rooms for some settings, with the pool that the output folder has by now."""
+    """Return the rooms for some settings, with the artefacts that the output folder has by now."""
     store = Store.find(settings.output)
-    artefact = store.artefacts.latest(IMPOSTORS) if store else None
-    return _assemble_json(settings.model_dump_json(), artefact.digest if artefact else None)
+    found = [store.artefacts.latest(name) for name in store.artefacts.names] if store else []
+    digests = tuple(artefact.digest for artefact in found if artefact)
+    return _assemble_json(settings.model_dump_json(), digests)
 
 
 def find_user_inputs(user: object, settings: Settings) -> UserInputs:

@@ -17,6 +17,7 @@ from personalm.hashing import digest
 from personalm.inputs.items import read_items
 from personalm.inputs.languages import detect_language
 from personalm.kinds import Kind, load_kinds
+from personalm.leaks import find_leaks
 from personalm.planning.catalogue import Catalogue
 from personalm.planning.planner import Planner
 from personalm.prompting.prompter import Prompter
@@ -29,17 +30,21 @@ from personalm.selection.embedder import (
     SentenceEmbedder,
     embedder_digest,
 )
+from personalm.selection.safety_gates import Leak
 from personalm.selection.selector import Selector
 from personalm.selection.voices import NoNotes
+from personalm.strangers import find_pool
 from personalm.writing import Writer, WrittenUnit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from personalm.generation.engine import Engine
+    from personalm.leaks import Leaks
     from personalm.records import Item, Unit
     from personalm.selection.voices import Notes
     from personalm.settings import Generation, Settings
+    from personalm.store.artefacts import Artefacts
     from personalm.strangers import Pool
 
 SCRIPTED = "scripted"
@@ -51,8 +56,8 @@ _NO_EMBEDDER = "none"
 class Assembly:
     """Planner and writer for one set of settings.
 
-    `pool` is that of the output folder, and has to be set before anything is planned; without it
-    style scores abstain.
+    `pool` and `leaks` are those of the output folder, and have to be set before anything is
+    planned; without them style scores and the gate of leaks abstain.
     """
 
     def __init__(self, settings: Settings, *, items: Sequence[Item] | None = None) -> None:
@@ -60,8 +65,23 @@ class Assembly:
         self.settings = settings
         self._items = items
         self.pool: Pool | None = None
+        self.leaks: Leaks | None = None
         self.kinds: dict[str, Kind] = load_kinds(settings.templates_dir)
         self.card = _inspect(settings)
+
+    def use(self, artefacts: Artefacts) -> None:
+        """Take what an output folder holds of what is made of all users together."""
+        self.pool = find_pool(artefacts, self.embedder_name)
+        self.leaks = find_leaks(artefacts, self.settings.selection)
+
+    def needs_leaks(self, *, has_requests: bool) -> bool:
+        """Say whether a kind that may be asked for has the gate of the leak index."""
+        asked = self.kinds if has_requests else self.settings.kinds
+        return any(name in self._leaky_kinds for name in asked)
+
+    @cached_property
+    def _leaky_kinds(self) -> frozenset[str]:
+        return frozenset(n for n, kind in self.kinds.items() if Leak.name in kind.front.gates)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -85,6 +105,7 @@ class Assembly:
             settings=self.settings,
             settings_digest=self.settings_digest,
             detect_language=lambda texts: self.detect_language(tuple(texts)),
+            editions=dict.fromkeys(self._leaky_kinds, self.leaks.edition) if self.leaks else None,
         )
 
     @cached_property
@@ -148,6 +169,7 @@ class Assembly:
             selection=self.settings.selection,
             impostors=self.pool.impostors if self.pool else None,
             embedder_name=self.embedder_name,
+            leaks=self.leaks.index if self.leaks else None,
         )
 
     @cached_property

@@ -19,7 +19,6 @@ from personalm.errors import faults_in_words
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
 from personalm.store.store import Store
-from personalm.strangers import find_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,9 +47,13 @@ def open_plans(
     limit: int | None = None,
     scope: Scope = EVERYTHING,
     against: Store | None = None,
+    rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Assembly, Iterator[Plan]]]:
-    """Plan every bucket; with `against` a store, what is unchanged there is not planned again."""
+    """Plan every bucket; with `against` a store, what is unchanged there is not planned again.
+
+    `rebuild` plans as if what is made of all users together were another.
+    """
     progress = progress or SilentProgress()
     with faults_in_words(), ExitStack() as stack:
         assembly = Assembly(settings)
@@ -59,8 +62,8 @@ def open_plans(
         inputs = read_inputs(settings, folder / "spill", num_buckets=num_buckets, progress=progress)
         spilled = stack.enter_context(inputs)
         output = against or Store.find(settings.output)
-        if output is not None:
-            assembly.pool = find_pool(output.artefacts, assembly.embedder_name)
+        if output is not None and not rebuild:
+            assembly.use(output.artefacts)
         intake = Intake.of(assembly, spilled, limit=limit, scope=scope, progress=progress)
         yield assembly, _plans(intake, against)
 
@@ -80,16 +83,16 @@ def forecast(
     *,
     limit: int | None = None,
     scope: Scope = EVERYTHING,
+    rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Forecast:
     """Say what a run would do, and why; nothing is generated and nothing changes."""
     against = Store.find(settings.output)
     counts = Counts()
     changes: Counter[tuple[str, Change]] = Counter()
-    with open_plans(settings, limit=limit, scope=scope, against=against, progress=progress) as (
-        _,
-        plans,
-    ):
+    with open_plans(
+        settings, limit=limit, scope=scope, against=against, rebuild=rebuild, progress=progress
+    ) as (_, plans):
         for plan in plans:
             changes.update(plan.changes)
             counts += Counts(

@@ -45,6 +45,14 @@ class FrontMatter(BaseModel):
     repetition_penalty: float = Field(default=1.0, gt=0.0, le=5.0)
     no_repeat_ngram: int = Field(default=0, ge=0)
     min_words: int = Field(default=3, ge=1)
+    max_words: int | None = Field(default=None, ge=1)
+    """Longer texts are refused by the gate `length`; `None`: none is too long."""
+    required_words: tuple[str, ...] = ()
+    """Words or phrases that a text must hold, beside those of the settings."""
+    banned_words: tuple[str, ...] = ()
+    """Words or phrases that a text must not hold, beside those of the settings."""
+    required_facts: tuple[str, ...] = ()
+    """Facts of the item, or `title`, that a text must state where the item has them."""
     min_shared_words: int = Field(default=1, ge=0)
     """Words of meaning that a text must share with its instructions, or with its subject where
     it has none; fewer where they hold fewer."""

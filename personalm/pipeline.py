@@ -10,22 +10,23 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from personalm.accounts import EVERYTHING, Counts, Scope
+from personalm.accounts import EVERYTHING, Counts, Drops, Scope
 from personalm.assembly import Assembly
 from personalm.errors import faults_in_words
 from personalm.hashing import digest, user_digest
 from personalm.inputs.spill import Spill
 from personalm.intake import Intake, num_buckets_of, read_inputs
+from personalm.leaks import make_leaks
 from personalm.progress import SilentProgress
 from personalm.remote import place_of
 from personalm.settings import Settings
 from personalm.store.journal import Journal
 from personalm.store.object_files import files_at
 from personalm.store.store import Store
-from personalm.strangers import find_pool, make_pool
+from personalm.strangers import make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from personalm.planning.ledger import Plan
     from personalm.progress import Progress
     from personalm.records import Outcome
-    from personalm.strangers import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _SPEC = "spec.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketReport:
-    """What became of one bucket: its counts, and the units of its plan.
+    """What became of one bucket: its counts, what its gates dropped, and the units of its plan.
 
     It crosses to other processes and programs: it names no user.
     """
@@ -51,11 +51,12 @@ class BucketReport:
     bucket: int
     counts: Counts
     units: tuple[str, ...]
+    drops: Drops = field(default_factory=Drops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run did: its counts and the snapshot it made, `None` where nothing changed.
+    """What a run did: its counts, what its gates dropped, and the snapshot it made, if any.
 
     `notes` tell which damaged files of the inputs were left out.
     """
@@ -63,6 +64,7 @@ class Summary:
     run_id: str
     counts: Counts
     snapshot: int | None
+    drops: Drops = field(default_factory=Drops)
     notes: tuple[str, ...] = ()
 
 
@@ -104,7 +106,7 @@ class Run:
         journal = Journal.attach(folder)
         assembly = Assembly(settings)
         store = Store.open(settings.output, buckets=len(spec["limits"]))
-        assembly.pool = find_pool(store.artefacts, assembly.embedder_name)
+        assembly.use(store.artefacts)
         return cls(
             intake=Intake(
                 assembly=assembly,
@@ -143,8 +145,11 @@ class Run:
             withdrawn=len(plan.withdrawn),
             orphaned=len(plan.orphaned),
         )
+        drops = Drops()
         for unit in resumed:
-            counts += replace(_count(self._journal.read(unit.unit_id)), resumed=len(unit.tasks))
+            outcomes = self._journal.read(unit.unit_id)
+            counts += replace(_count(outcomes), resumed=len(unit.tasks))
+            drops += Drops.of(outcomes)
         rejected = self._journal_rejections(plan)
         counts += _count(plan.rejected)
         if plan.withdrawn:
@@ -158,12 +163,14 @@ class Run:
             keys = [task.request.key for task in written.unit.tasks]
             self._journal.write(written.unit.unit_id, written.outcomes, expected=keys)
             counts += replace(_count(written.outcomes), generated=len(keys))
+            drops += Drops.of(written.outcomes)
             progress.finish_unit(written)
         notes.save()
         return BucketReport(
             bucket=bucket,
             counts=counts,
             units=tuple(unit.unit_id for unit in plan.units) + rejected,
+            drops=drops,
         )
 
     def _journal_rejections(self, plan: Plan) -> tuple[str, ...]:
@@ -180,6 +187,7 @@ class Run:
     def publish(self, reports: Sequence[BucketReport]) -> Summary:
         """Check that requests in and outcomes out add up, and commit them as one snapshot."""
         counts = sum((report.counts for report in reports), Counts())
+        drops = sum((report.drops for report in reports), Drops())
         with faults_in_words():
             snapshot = self._store.publish(
                 self._journal,
@@ -190,12 +198,14 @@ class Run:
                     if report.counts.withdrawn
                 },
                 counts=counts,
+                drops=drops,
             )
         number = snapshot.number if snapshot else None
         return Summary(
             run_id=self._journal.run_id,
             counts=counts,
             snapshot=number,
+            drops=drops,
             notes=self._intake.spilled.report.skipped_lines(),
         )
 
@@ -211,8 +221,9 @@ def open_run(
 ) -> Iterator[Run]:
     """Lock the output, read the inputs into buckets, and begin or resume a run.
 
-    `limit` is a number of users, in the order of their digests. `rebuild` makes the pool of
-    impostors anew. Raises ProgramError for what nobody foresaw, in here or in the caller's block.
+    `limit` is a number of users, in the order of their digests. `rebuild` makes anew what is made
+    of all users together. Raises ProgramError for what nobody foresaw, in here or in the caller's
+    block.
     """
     progress = progress or SilentProgress()
     with faults_in_words(), ExitStack() as stack:
@@ -226,7 +237,9 @@ def open_run(
             settings, journal.spill_folder, num_buckets=store.num_buckets, progress=progress
         )
         spilled = stack.enter_context(inputs)
-        assembly.pool = _settle_pool(assembly, store, spilled, rebuild=rebuild)
+        if not rebuild:
+            assembly.use(store.artefacts)
+        _make_missing(assembly, store, spilled, rebuild=rebuild)
         intake = Intake.of(assembly, spilled, limit=limit, scope=scope, progress=progress)
         _write_spec(journal.folder, settings, intake)
         yield Run(intake=intake, store=store, journal=journal)
@@ -254,17 +267,23 @@ def run(
         return opened.publish(reports)
 
 
-def _settle_pool(assembly: Assembly, store: Store, spilled: Spill, *, rebuild: bool) -> Pool | None:
-    """Return the pool of the folder; it is made where there is none, or on demand."""
-    pool = None if rebuild else find_pool(store.artefacts, assembly.embedder_name)
-    return pool or make_pool(
-        spilled,
-        store.artefacts,
-        selection=assembly.settings.selection,
-        embedder_name=assembly.embedder_name,
-        open_embedder=assembly.open_embedder,
-        detect_language=assembly.detect_language,
-    )
+def _make_missing(assembly: Assembly, store: Store, spilled: Spill, *, rebuild: bool) -> None:
+    """Make of all users together what the folder does not have, or everything on demand."""
+    selection = assembly.settings.selection
+    if rebuild or assembly.pool is None:
+        assembly.pool = make_pool(
+            spilled,
+            store.artefacts,
+            selection=selection,
+            embedder_name=assembly.embedder_name,
+            open_embedder=assembly.open_embedder,
+            detect_language=assembly.detect_language,
+        )
+    is_asked = assembly.needs_leaks(has_requests=spilled.has_requests)
+    if is_asked and (rebuild or assembly.leaks is None):
+        assembly.leaks = make_leaks(
+            spilled, store.artefacts, items=assembly.catalogue.items, selection=selection
+        )
 
 
 def _count(outcomes: Sequence[Outcome]) -> Counts:

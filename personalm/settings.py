@@ -197,6 +197,14 @@ class Selection(_Section):
     min_grounded_share: float = Field(default=0.85, ge=0.0, le=1.0)
     """A candidate of which a smaller share of the words with meaning stands in what the request
     gave, or is common, is made up."""
+    max_leaked_words: int = Field(default=7, ge=3, le=63)
+    """A candidate that shares a longer run of words with another user's texts is a leak, unless
+    three users wrote that run."""
+    banned_words: tuple[str, ...] | None = None
+    """Words and phrases that no text may hold; `None`: the shipped list, about suicide and
+    self-harm. A `*` at the end stands for any end of the word."""
+    required_words: tuple[str, ...] = ()
+    """Words and phrases that every text must hold, where its kind has the gate `required`."""
     min_style_texts: int = Field(default=2, ge=1)
     """With fewer own texts there is no style to compare with: the cosine abstains."""
     scorer: ScorerName = "mix"

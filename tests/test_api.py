@@ -36,7 +36,7 @@ def test_the_public_names_are_those_of_the_package() -> None:
 
 
 def test_a_notebook_and_a_batch_agree(tmp_path: Path) -> None:
-    """For every request of the sample data both doors give the same text."""
+    """For every request of the sample data both doors of an output give the same text."""
     settings = load_settings(output=tmp_path / "out")
     pipeline.run(settings)
     rows = [row for row in read_table(settings.output).to_pylist() if row["kind"] == "post"]

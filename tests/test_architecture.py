@@ -25,6 +25,7 @@ BASE = {
     "visible",
     "discreet",
     "breaker",
+    "languages",
 }
 ROOMS = {"inputs", "planning", "prompting", "generation", "selection", "store"}
 HEAVY = ("torch", "transformers", "sentence_transformers", "prefect")

@@ -46,7 +46,7 @@ def forget(
     config
         TOML file with the settings: its inputs and its model are searched for the users, too.
     """
-    from personalm import strangers
+    from personalm import leaks, strangers
     from personalm.inputs.ids import canonical_id
     from personalm.store.forgetting import forget as erase
 
@@ -54,7 +54,8 @@ def forget(
     ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each))
     if not ids:
         raise SettingsError("no user is named", remedy="Give ids, or a file: --file IDS.")
-    erasure = erase(output, ids, take_out={strangers.IMPOSTORS: strangers.take_out})
+    take_out = {strangers.IMPOSTORS: strangers.take_out, leaks.LEAKS: leaks.take_out}
+    erasure = erase(output, ids, take_out=take_out)
     who = f"the {len(ids)} users named" if len(ids) > 1 else "the user named"
     if erasure.is_empty:
         print(f"nothing of {who} is in {output}")

@@ -68,7 +68,8 @@ def run(
         Withdraw live rows that no request asks for any more; without it they stay.
     rebuild
         Make anew what is made of all users together: the strangers' texts that style scores are
-        measured against. Every text is written again.
+        measured against, and the index of other users' words that the gate `leak` asks. Where one
+        of them is another then, every text that it has a say in is written again.
     dry_run
         Only count what would be written; nothing is generated and nothing changes.
     """
@@ -86,7 +87,9 @@ def run(
     )
     if dry_run:
         with make_progress() as progress:
-            expected = forecast(settings, limit=limit, scope=scope, progress=progress)
+            expected = forecast(
+                settings, limit=limit, scope=scope, rebuild=rebuild, progress=progress
+            )
         _print_forecast(expected)
         return 0
     with make_progress() as progress:
@@ -110,6 +113,8 @@ def _print_summary(summary: Summary, output: Path) -> None:
         print(f"snapshot {summary.snapshot} published; read {how}")
     else:
         print("nothing changed; no new snapshot")
+    if summary.drops.candidates:
+        print(summary.drops)
     _print_beside(counts, "were")
     for note in summary.notes:
         print(f"note: {note}")

@@ -23,6 +23,7 @@ def status(output: Path, *, json: Annotated[bool, Parameter(negative=())] = Fals
     json
         Print one JSON object: `run` (counts of the last run) and `snapshot` (live rows).
     """
+    from personalm.accounts import Drops
     from personalm.store.reading import status as read_status
 
     state = read_status(output)
@@ -42,6 +43,12 @@ def status(output: Path, *, json: Annotated[bool, Parameter(negative=())] = Fals
     if last:
         counts = ", ".join(f"{name} {value}" for name, value in last.items())
         print(visible_line(f"last run: {counts}"))
+    if state["drops"] and state["drops"]["candidates"]:
+        print(visible_line(str(Drops(**state["drops"]))))
+    for name, about in (state["artefacts"] or {}).items():
+        made_at = about.pop("created_at")
+        facts = ", ".join(f"{what} {value}" for what, value in about.items())
+        print(visible_line(f"{name}, made {made_at}: {facts}"))
     if len(state["kept"]) > 1:
         numbers = ", ".join(str(kept["number"]) for kept in state["kept"])
         print(f"kept snapshots, for `personalm rollback`: {numbers}")

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _VERSION = 2
 _MARK = "spill"
 _MANIFEST = "manifest.json"
+_INTERACTIONS = "interactions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,14 @@ class Spill:
         """Yield the users of a bucket in the order of their digests."""
         buckets = {name: Buckets(self.folder / name, schema) for name, schema in SCHEMAS.items()}
         return UserRows(**{name: each.read(bucket) for name, each in buckets.items()}).users()
+
+    def texts(self, bucket: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the id of each user of a bucket with the texts of all that the user wrote."""
+        rows = Buckets(self.folder / _INTERACTIONS, SCHEMAS[_INTERACTIONS]).read(bucket)
+        ids, texts = (rows.column(name).to_pylist() for name in ("user_id", "text"))
+        # A bucket is sorted by user.
+        for user_id, group in groupby(zip(ids, texts, strict=True), itemgetter(0)):
+            yield user_id, tuple(text for _, text in group if text)
 
     def close(self) -> None:
         """Delete the folder, if this is the spill that wrote it."""

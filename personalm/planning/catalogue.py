@@ -39,6 +39,11 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All items, in the order of the table."""
+        return self._items
+
     def get(self, item_id: str) -> Item | None:
         """Return the item of this id, or None."""
         row = self._rows.get(item_id)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from personalm.accounts import EVERYTHING
 from personalm.breaker import Breaker
 from personalm.errors import SettingsError, is_of_a_row
-from personalm.hashing import subject_id_of
+from personalm.hashing import digest, subject_id_of
 from personalm.planning.cases import Case, VoiceDigests
 from personalm.planning.fingerprints import fingerprint_of
 from personalm.planning.languages import normalise_language
@@ -51,12 +51,14 @@ class Planner:
         settings: Settings,
         settings_digest: str,
         detect_language: LanguageDetector,
+        editions: Mapping[str, str] | None = None,
     ) -> None:
         """Take what is the same for all users.
 
         `derived_kinds` are written where there is no requests table. `settings_digest` is a hash
-        of the settings that change texts. Raises SettingsError for a derived kind without a
-        template.
+        of the settings that change texts, `editions`, by kind, one of what was made of all users
+        together and has a say in that kind's texts. Raises SettingsError for a derived kind
+        without a template.
         """
         for name in derived_kinds:
             if name not in kinds:
@@ -69,6 +71,9 @@ class Planner:
         self._catalogue = catalogue
         self._model = model
         self._generation = settings.generation
+        self._settings_digests = {
+            name: digest([settings_digest, edition]) for name, edition in (editions or {}).items()
+        }
         self._settings_digest = settings_digest
         self._detect_language = detect_language
         self._breaker = Breaker()
@@ -218,7 +223,7 @@ class Planner:
             thread=case.thread_of(request),
             kind=kind.digest if kind else None,
             model=self._model,
-            settings_digest=self._settings_digest,
+            settings_digest=self._settings_digests.get(request.kind, self._settings_digest),
         )
 
     def _num_new_tokens(self, task: Task) -> int:

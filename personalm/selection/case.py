@@ -17,9 +17,11 @@ class Case(Discreet):
 
     `prompt` is the rendered prompt, `shown` the history texts in it, `history` all texts of the
     user and of the voice that a candidate must not copy, oldest first. `thread` holds the earlier
-    turns of a conversation, `finish` says how the sample ended.
+    turns of a conversation, `finish` says how the sample ended. `writers` are the ids of the user
+    and the voice. The rest is what the kind asks for.
     """
 
+    writers: tuple[str, ...] = ()
     prompt: str = ""
     shown: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
@@ -29,7 +31,11 @@ class Case(Discreet):
     thread: tuple[str, ...] = ()
     language: str = "en"
     min_words: int = 1
+    max_words: int | None = None
     min_shared_words: int = 1
+    required_words: tuple[str, ...] = ()
+    banned_words: tuple[str, ...] = ()
+    required_facts: tuple[str, ...] = ()
     finish: FinishReason = "end"
 
     @property
@@ -43,7 +49,12 @@ class Case(Discreet):
         return tuple(text for text in texts if text)
 
     @property
+    def told_texts(self) -> tuple[str, ...]:
+        """What the text may state: topic, instructions and earlier turns, not the history."""
+        wish = (self.instructions,) if self.instructions else ()
+        return (*self.topic_texts, *wish, *self.thread)
+
+    @property
     def given_texts(self) -> tuple[str, ...]:
         """All that the prompt has from its user and not from its template."""
-        wish = (self.instructions,) if self.instructions else ()
-        return (*self.shown, *self.topic_texts, *wish, *self.thread)
+        return (*self.shown, *self.told_texts)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_DECIMAL = re.compile(r"\d+\.\d+")
 _TOKEN = re.compile(r"[^\W\d_][\w'’]*|[.:;!?…—–\"“”„«»()\[\]*/•>|-]+|[^\s\w,&'’.]")
 _POSSESSIVE = re.compile(r"['’]s$")
 _ORDINARY = frozenset(
@@ -27,7 +28,7 @@ _ORDINARY = frozenset(
 
 def numbers_in(text: str) -> frozenset[str]:
     """Return the numbers of a text in one form: 1,000 and 1000, 3.0 and 3 are the same."""
-    return frozenset(_plain(match) for match in _NUMBER.findall(text))
+    return frozenset(plain_number(match) for match in _NUMBER.findall(text))
 
 
 def names_in(text: str) -> frozenset[str]:
@@ -63,9 +64,9 @@ def _names(sentence: str) -> Iterator[str]:
         is_first = False
 
 
-def _plain(number: str) -> str:
+def plain_number(number: str) -> str:
+    """Return a number in one form, without commas between thousands and zeros at its ends."""
     number = _THOUSANDS.sub("", number)
-    whole, point, rest = number.partition(".")
-    if point and not rest.strip("0"):
-        number = whole
+    if _DECIMAL.fullmatch(number):
+        number = number.rstrip("0").removesuffix(".")
     return number.lstrip("0") or "0"

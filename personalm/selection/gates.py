@@ -1,7 +1,8 @@
 """Gates: reasons for which a candidate may not be chosen, each an object that knows one.
 
 A kind names its gates in its front matter. They are asked in that order, and the first that
-refuses is kept with the candidate. A gate looks at one text and its `Case`, at no other user.
+refuses is kept with the candidate. A gate looks at one text and its `Case`; `leak` alone knows of
+other users, by hashes of what they wrote.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from personalm.errors import TemplateError
+from personalm.selection.amounts import ANY, amount_of, is_told, prices_in
 from personalm.selection.claims import known_words, names_in, numbers_in
 from personalm.selection.commons import COMMON_WORDS
+from personalm.selection.dates import days_in
+from personalm.selection.form_gates import Language, Length, MissingFacts, Required
 from personalm.selection.overlap import Runs, find, run_length, runs
 from personalm.selection.repetition import is_loop
+from personalm.selection.safety_gates import Banned, Leak, PersonalData
 from personalm.selection.sentences import SMILEY_AT_END
 from personalm.selection.stems import content_stems
 from personalm.selection.trimming import trim_to_sentence
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from personalm.selection.case import Case
+    from personalm.selection.leak_index import LeakIndex
     from personalm.settings import Selection
 
 
@@ -185,21 +191,45 @@ class OffSubject:
 
 
 class Facts:
-    """Refuse a text with a number or a name that neither the prompt nor the request holds."""
+    """Refuse a text with a number, name, price or day that it was not told.
+
+    Numbers and names may come from the prompt; prices and days must come from the request: those
+    in the user's older texts and in a template's examples are of other matters.
+    """
 
     name = "facts"
 
     # Here every noun has a capital.
     _CAPITAL_NOUNS = frozenset({"de", "lb"})
+    # A fact of this name is a price, though it is a bare number.
+    _PRICE = re.compile(r"price|cost|fee|preis|prix|precio|prezzo|amount", re.IGNORECASE)
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether the text states what nobody told it."""
         known = "\n".join((case.prompt, *case.given_texts))
-        if not numbers_in(text) <= numbers_in(known):
+        if not numbers_in(text) <= numbers_in(known) or self._invents(text, case):
             return True
         if case.language in self._CAPITAL_NOUNS:
             return False
         return not names_in(text) <= known_words(known)
+
+    def _invents(self, text: str, case: Case) -> bool:
+        told = "\n".join(case.told_texts)
+        if not days_in(text) <= days_in(told):
+            return True
+        prices = prices_in(text)
+        if not prices:
+            return False
+        known = prices_in(told)
+        facts = case.item.facts.items() if case.item else ()
+        amounts = {
+            amount_of(value)
+            for name, value in facts
+            if isinstance(value, int | float) and self._PRICE.search(name)
+        }
+        # Of an amount that is told in some currency, the currency is known.
+        bare = {(ANY, amount) for amount in amounts - {amount for _, amount in known}}
+        return not all(is_told(price, known | bare) for price in prices)
 
 
 class Ungrounded:
@@ -221,26 +251,35 @@ class Ungrounded:
         return len(known) >= _MIN_SOURCE_WORDS and len(said & known) < self._min_share * len(said)
 
 
-_MAKERS: dict[str, Callable[[Selection], Gate]] = {
-    Empty.name: lambda _: Empty(),
-    Unfinished.name: lambda _: Unfinished(),
-    Echo.name: lambda selection: Echo(selection.max_echoed_words),
-    Copy.name: lambda selection: Copy(selection.max_copied_words, selection.max_quoted_words),
-    Loop.name: lambda _: Loop(),
-    OffSubject.name: lambda _: OffSubject(),
-    Facts.name: lambda _: Facts(),
-    Ungrounded.name: lambda selection: Ungrounded(selection.min_grounded_share),
+_MAKERS: dict[str, Callable[[Selection, LeakIndex | None], Gate]] = {
+    Empty.name: lambda *_: Empty(),
+    Unfinished.name: lambda *_: Unfinished(),
+    Echo.name: lambda selection, _: Echo(selection.max_echoed_words),
+    Copy.name: lambda selection, _: Copy(selection.max_copied_words, selection.max_quoted_words),
+    Leak.name: lambda _, leaks: Leak(leaks),
+    Loop.name: lambda *_: Loop(),
+    OffSubject.name: lambda *_: OffSubject(),
+    Facts.name: lambda *_: Facts(),
+    MissingFacts.name: lambda *_: MissingFacts(),
+    Ungrounded.name: lambda selection, _: Ungrounded(selection.min_grounded_share),
+    PersonalData.name: lambda *_: PersonalData(),
+    Banned.name: lambda selection, _: Banned(selection.banned_words),
+    Required.name: lambda selection, _: Required(selection.required_words),
+    Language.name: lambda *_: Language(),
+    Length.name: lambda *_: Length(),
 }
 
 
-def build_gates(names: Sequence[str], selection: Selection) -> tuple[Gate, ...]:
+def build_gates(
+    names: Sequence[str], selection: Selection, leaks: LeakIndex | None = None
+) -> tuple[Gate, ...]:
     """Return the named gates in their order. Raises TemplateError for a name that is unknown."""
     for name in names:
         if name not in _MAKERS:
             raise TemplateError(
                 f"there is no gate {name!r}", remedy=f"Gates are: {', '.join(_MAKERS)}."
             )
-    return tuple(_MAKERS[name](selection) for name in names)
+    return tuple(_MAKERS[name](selection, leaks) for name in names)
 
 
 # A shorter title is too common a run of words to be cut out wherever it stands.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from personalm.selection.embedder import Embedder
     from personalm.selection.gates import Gate
     from personalm.selection.impostors import Impostors
+    from personalm.selection.leak_index import LeakIndex
     from personalm.selection.styles import StyleReference
     from personalm.settings import Selection
 
@@ -85,10 +86,14 @@ class Selector:
         selection: Selection,
         impostors: Impostors | None = None,
         embedder_name: str = "",
+        leaks: LeakIndex | None = None,
     ) -> None:
-        """Take the models and settings; without impostors the style score abstains."""
+        """Take the models and settings.
+
+        Without impostors the style score abstains, without an index the gate of leaks.
+        """
         self._kinds = kinds
-        self._gates = {n: build_gates(k.front.gates, selection) for n, k in kinds.items()}
+        self._gates = {n: build_gates(k.front.gates, selection, leaks) for n, k in kinds.items()}
         self.voices = Voices(
             embedder=embedder,
             selection=selection,
@@ -209,6 +214,7 @@ def _is_same(voice: Profile, profile: Profile) -> bool:
 def _case(task: Task, draw: Draw, history: tuple[str, ...], front: FrontMatter) -> Case:
     shown = draw.prompt.subject
     return Case(
+        writers=tuple(dict.fromkeys((task.profile.user_id, task.voice.user_id))),
         prompt=draw.prompt.text,
         shown=draw.prompt.shown,
         history=history,
@@ -219,7 +225,11 @@ def _case(task: Task, draw: Draw, history: tuple[str, ...], front: FrontMatter) 
         thread=tuple(turn.text for turn in task.thread),
         language=task.language,
         min_words=front.min_words,
+        max_words=front.max_words,
         min_shared_words=front.min_shared_words,
+        required_words=front.required_words,
+        banned_words=front.banned_words,
+        required_facts=front.required_facts,
     )
 
 

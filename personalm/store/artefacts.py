@@ -72,6 +72,11 @@ class Artefacts:
         self._layout = layout
 
     @property
+    def folder(self) -> Path:
+        """Folder of the artefacts."""
+        return self._layout.artefacts
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the artefacts there are, sorted."""
         found = self._files.names(self._layout.artefacts)

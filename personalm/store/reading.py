@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from personalm.errors import StoreDamagedError, StoreError
+from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout
@@ -71,8 +72,9 @@ def status(path: str | Path) -> dict[str, Any]:
     """Return the state of an output folder, ready for JSON.
 
     `snapshot` has its number, time and live rows, `kept` the same of all kept snapshots, `run` the
-    counts of the last run, `unfinished` the run that would be resumed, with its units and rows;
-    each of them may be `None`.
+    counts of the last run, `drops` how many candidates it drew and how many each gate dropped,
+    `artefacts` what was made of all users together, by name, `unfinished` the run that would be
+    resumed, with its units and rows; each of them may be `None`.
     """
     layout, files = require_output(path)
     records = Records(files, layout)
@@ -81,6 +83,8 @@ def status(path: str | Path) -> dict[str, Any]:
         "snapshot": snapshot and _describe(snapshot),
         "kept": [_describe(kept) for kept in records.kept()],
         "run": _last_counts(files, layout),
+        "drops": _last_drops(files, layout),
+        "artefacts": _artefacts(files, layout),
         "unfinished": _unfinished(files, layout, snapshot),
     }
 
@@ -107,6 +111,30 @@ def _require_snapshot(records: Records, layout: Layout) -> Snapshot:
             f"nothing is published in {layout.root} yet", remedy="Let a `personalm run` finish."
         )
     return snapshot
+
+
+def _last_drops(files: Objects, layout: Layout) -> dict[str, Any] | None:
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        drops = json.loads(files.read(layout.last_run))["drops"]
+        by_gate = {str(gate): int(number) for gate, number in drops["by_gate"].items()}
+        return {"candidates": int(drops["candidates"]), "by_gate": by_gate}
+    return None
+
+
+def _artefacts(files: Objects, layout: Layout) -> dict[str, Any] | None:
+    artefacts = Artefacts(layout, files)
+    try:
+        found = [artefacts.latest(name) for name in artefacts.names]
+    except StoreDamagedError:
+        raise
+    except StoreError:
+        # They are private: whoever does not own them sees none.
+        return None
+    return {
+        each.name: {"created_at": each.created_at.isoformat(), **each.about}
+        for each in found
+        if each
+    }
 
 
 def _last_counts(files: Objects, layout: Layout) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from personalm.accounts import LiveRow
+from personalm.accounts import Drops, LiveRow
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
@@ -178,13 +178,15 @@ class Store:
         units: Mapping[int, Sequence[str]],
         withdrawn: Mapping[int, Collection[Key]],
         counts: Counts,
+        drops: Drops | None = None,
     ) -> Snapshot | None:
         """Commit what a run brings as the next snapshot; `None` where nothing changed.
 
         `units` are the units of this run's plan by bucket; others in the journal are ignored.
-        `withdrawn` are keys by bucket whose live rows go. A run that is published already gives
-        back its snapshot. Raises AccountingError where requests and outcomes do not add up, and
-        StoreError where another publisher was first; then nothing is published.
+        `withdrawn` are keys by bucket whose live rows go. `drops` go into the summary. A run that
+        is published already gives back its snapshot. Raises AccountingError where requests and
+        outcomes do not add up, and StoreError where another publisher was first; then nothing is
+        published.
         """
         self._require_lock()
         snapshot, listed = self._records.by_run().get(journal.run_id), None
@@ -197,6 +199,7 @@ class Store:
                 "finished_at": datetime.now(UTC).isoformat(),
                 "snapshot": snapshot and snapshot.number,
                 "counts": asdict(counts),
+                "drops": asdict(drops or Drops()),
             }
         )
         self._install_notes(journal)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from personalm.errors import TemplateError
 from personalm.records import FinishReason, Item
 from personalm.selection.case import Case
-from personalm.selection.gates import Gate, build_gates
+from personalm.selection.gates import _MAKERS, Gate, build_gates
 from personalm.settings import Selection
 
-NAMES = ("empty", "unfinished", "echo", "copy", "loop", "off_subject", "facts", "ungrounded")
+NAMES = tuple(_MAKERS)
 
 CHAT = (
     "lol same",
@@ -342,7 +342,7 @@ def test_facts_drops_what_nobody_said(text: str) -> None:
     "text",
     [
         "Kettles like this one, from 1974, are hard to find.",
-        "I think I'll put the Brass Kettle on. Tea on Sunday in May?",
+        "I think I'll put the Brass Kettle on. Tea on a Sunday?",
         "Old but gold: Alder's best work!",
         '"Whistles like a train" is what I say. 🚂 Love it. LOVE it.',
         "Ordered 1,500 of them :) Kidding",
@@ -387,7 +387,29 @@ def test_a_huge_history_is_searched_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 20_000, "! " * 10_000, "a. " * 7_000, "(: " * 7_000, "1:" * 9_000]
+    "text",
+    [
+        "a" * 20_000,
+        "! " * 10_000,
+        "a. " * 7_000,
+        "(: " * 7_000,
+        "1:" * 9_000,
+        "1" * 20_000,
+        "1 " * 10_000,
+        "4-" * 10_000,
+        "DE12 " * 4_000,
+        "call " * 4_000,
+        "a@" * 10_000,
+        "a.b-" * 5_000,
+        "12 Old " * 3_000,
+        "rue de la " * 2_000,
+        "straße " * 3_000,
+        "3 March 5 May " * 1_500,
+        "12 " + "Aa " * 6_000,
+        "call " + "1-" * 10_000,
+        "$1,1" * 5_000,
+        "中山路" * 6_000,
+    ],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_no_text_takes_long(name: str, text: str) -> None:

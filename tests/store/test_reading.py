@@ -155,7 +155,14 @@ def test_a_number_that_is_barred_is_no_snapshot(output: Path) -> None:
 def test_status_tells_of_snapshot_run_and_unfinished_run(output: Path) -> None:
     """Ready for JSON, with nothing where there is nothing."""
     store = Store.open(output, buckets=BUCKETS)
-    assert status(output) == {"snapshot": None, "kept": [], "run": None, "unfinished": None}
+    assert status(output) == {
+        "snapshot": None,
+        "kept": [],
+        "run": None,
+        "drops": None,
+        "artefacts": {},
+        "unfinished": None,
+    }
     run(output, wanted(*USERS))
     with store.lock():
         journal = store.start_run("m2")
