@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from personalm.discreet import Discreet
 from personalm.errors import StoreDamagedError
+from personalm.errors import is_of_a_row
 from personalm.hashing import user_digest
 from personalm.planning.languages import normalise_language
 from personalm.selection.encoding import embed, is_sound, round_row, stack, with_shape
@@ -172,14 +173,21 @@ def _find_authors(
         found.extendleft(reversed(last))
         if len(found) == MAX_AUTHORS:
             break
-    return tuple(
-        Author(
-            owner=sketch.owner,
-            language=sketch.language or detect_language(sketch.opening),
-            texts=sketch.texts,
-        )
-        for sketch in found
-    )
+    return tuple(_open_authors(found, detect_language))
+
+
+def _open_authors(
+    sketches: Iterable[_Sketch], detect_language: Callable[[tuple[str, ...]], str]
+) -> Iterator[Author]:
+    """Yield the author of each sketch; one whose language cannot be told is no stranger."""
+    for sketch in sketches:
+        try:
+            language = sketch.language or detect_language(sketch.opening)
+        except Exception as error:
+            if not is_of_a_row(error):
+                raise
+            continue
+        yield Author(owner=sketch.owner, language=language, texts=sketch.texts)
 
 
 def _embed(chosen: Sequence[Impostor], embedder_name: str, embedder: Embedder) -> pa.Table:

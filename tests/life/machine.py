@@ -233,8 +233,8 @@ class Life(Watched):
         self.world = replace(self.world, seed=1 - self.world.seed)
         write = Assembly.write
 
-        def losing(self: Assembly, units: Any) -> Iterator[WrittenUnit]:
-            for written in write(self, units):
+        def losing(self: Assembly, units: Any, **notes: Any) -> Iterator[WrittenUnit]:
+            for written in write(self, units, **notes):
                 object.__setattr__(written, "outcomes", written.outcomes[1:])
                 yield written
 
