@@ -209,7 +209,7 @@ class Assembly:
 
     @property
     def embedder(self) -> Embedder:
-        """The model that tells how alike texts are, loaded once a process."""
+        """The embedder of the settings, whether texts are chosen by it or not."""
         return _load_embedder(self.settings.selection.embedder)
 
 

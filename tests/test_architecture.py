@@ -74,6 +74,8 @@ def test_no_selector_imports_a_judge() -> None:
         named = [n.module or "" for n in tree if isinstance(n, ast.ImportFrom)]
         assert "evaluation" not in imported_by(path), path
         assert not [name for name in named if "judge" in name], path
+
+
 def test_no_text_is_chosen_by_what_judges_it() -> None:
     """Rooms, pipeline and assembly know no evaluation: its judges prove nothing otherwise."""
     doors = {PACKAGE / "commands" / "evaluate.py"}

@@ -14,12 +14,13 @@ import numpy as np
 from personalm.discreet import Discreet
 from personalm.evaluation.conditions import Condition
 from personalm.evaluation.estimates import Estimate, estimate
-from personalm.evaluation.lengths import count_words
+from personalm.evaluation.lengths import count_words, cut_texts
 from personalm.evaluation.overlaps import Overlaps
 from personalm.evaluation.pools import match_lengths
 from personalm.evaluation.references import meteor, rouge_1, rouge_l
-from personalm.evaluation.traits import TRAITS, describe
+from personalm.evaluation.scorers import mean_shapes
 from personalm.selection.claims import known_words, names_in, numbers_in
+from personalm.selection.shape import FEATURES
 from personalm.selection.stems import content_stems
 from personalm.selection.words import split_words
 
@@ -115,7 +116,7 @@ def compare_traits(cases: Sequence[Case]) -> dict[str, object]:
 
     `real` is the distance of the person's own new texts, `stranger` that of another's.
     """
-    usual = np.stack([describe(case.person.history) for case in cases])
+    usual = mean_shapes([case.person.history for case in cases])
     spread = usual.std(axis=0)
     varies = spread > 0
     rows: dict[str, list[NDArray[np.float64]]] = {"outputs": [], "real": [], "stranger": []}
@@ -125,12 +126,12 @@ def compare_traits(cases: Sequence[Case]) -> dict[str, object]:
         sources = {
             "outputs": case.pools.outputs[Condition.OWN],
             "real": case.pools.real[0],
-            "stranger": case.stranger.held_out[-_MAX_TEXTS:],
+            "stranger": cut_texts(reversed(case.stranger.held_out), case.pools.length),
         }
         for source, texts in sources.items():
-            distance = np.abs(describe(texts) - own)
+            distance = np.abs(mean_shapes([texts])[0] - own)
             rows[source].append(distance[varies] / spread[varies])
-    names = [name for name, kept in zip(TRAITS, varies, strict=True) if kept]
+    names = [name for name, kept in zip(FEATURES, varies, strict=True) if kept]
     return {
         **{source: estimate([float(row.mean()) for row in each]) for source, each in rows.items()},
         "by_trait": {

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from personalm.selection.lengths import LENGTHS, length_bucket
 from personalm.selection.words import UNSPACED_CHARACTER, WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-BUCKETS = (("<25", 0), ("25-49", 25), ("50-99", 50), ("100-299", 100), ("300+", 300))
-"""Names of the length buckets, and the least number of words of each."""
 
 MIN_WORDS = 10
 """Shorter pools of texts say nothing about style, and are not scored."""
@@ -29,7 +27,7 @@ def count_words(texts: Iterable[str]) -> float:
 
 def bucket_of(num_words: float) -> str:
     """Return the name of the bucket of a length."""
-    return next(name for name, least in reversed(BUCKETS) if num_words >= least)
+    return LENGTHS[length_bucket(int(num_words))]
 
 
 def round_down(num_words: float) -> int:

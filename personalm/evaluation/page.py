@@ -35,7 +35,7 @@ _LIFTS = (
 )
 SCORERS = {
     "embedding": "sentence embedding (selects)",
-    "traits": "traits (selects)",
+    "shape": "shape of the text (selects)",
     "selectors": "both selectors",
     "cosine_delta": "cosine Delta (judges)",
     "character_grams": "character n-grams (judges)",

@@ -74,8 +74,10 @@ class Company(Discreet):
     passed_over: int
 
 
-@dataclass(slots=True)
-class _Gathering:
+@dataclass(slots=True, repr=False)
+class _Gathering(Discreet):
+    """Whom a walk over the users has found so far."""
+
     people: list[Person] = field(default_factory=list)
     others: list[tuple[str, ...]] = field(default_factory=list)
     by_tier: dict[str, int] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from personalm.evaluation.traits import describe
+from personalm.selection.shape import shape_rows
 from personalm.selection.styles import MAX_TEXTS
 
 if TYPE_CHECKING:
@@ -61,23 +61,27 @@ class EmbeddingScorer:
         return normalize(np.stack(means).astype(np.float64))
 
 
-class TraitScorer:
-    """Length of sentences, case, punctuation, emoji, contractions and the like."""
+class ShapeScorer:
+    """Length, case, punctuation, emoji, greetings and the like: the selector goes by it as well."""
 
-    name = "traits"
+    name = "shape"
 
     def __init__(self) -> None:
         self._mean: NDArray[np.float64] = np.zeros(1)
         self._spread: NDArray[np.float64] = np.ones(1)
 
     def fit(self, background: Sequence[Pool]) -> None:
-        """Learn the mean and the spread of each trait."""
-        found = np.stack([describe(pool) for pool in background])
+        """Learn the mean and the spread of each feature."""
+        found = mean_shapes(background)
         self._mean = found.mean(axis=0)
         spread = found.std(axis=0)
         self._spread = np.where(spread > 0, spread, 1.0)
 
     def rows_of(self, pools: Sequence[Pool]) -> Rows:
-        """Return how far each pool's traits lie from the mean, in spreads."""
-        found = np.stack([describe(pool) for pool in pools])
-        return normalize((found - self._mean) / self._spread)
+        """Return how far the shape of each pool lies from the mean, in spreads."""
+        return normalize((mean_shapes(pools) - self._mean) / self._spread)
+
+
+def mean_shapes(pools: Sequence[Pool]) -> NDArray[np.float64]:
+    """Return the mean features of each pool's texts. *Shape:* (pools, features)."""
+    return np.stack([shape_rows(pool).mean(axis=0) for pool in pools]).astype(np.float64)

@@ -22,7 +22,7 @@ from personalm.evaluation.judges import CharacterGrams, CosineDelta
 from personalm.evaluation.masking import Masker, find_signatures
 from personalm.evaluation.outputs import Job
 from personalm.evaluation.pools import build_pools
-from personalm.evaluation.scorers import EmbeddingScorer, TraitScorer
+from personalm.evaluation.scorers import EmbeddingScorer, ShapeScorer
 from personalm.evaluation.subjects import find_wishes
 from personalm.evaluation.verdicts import Verdicts
 
@@ -164,7 +164,7 @@ class Stage:
 
     def _panel(self, prepare: Callable[[str], str]) -> Panel:
         return Panel(
-            [self._embedding, TraitScorer(), CosineDelta(), CharacterGrams()],
+            [self._embedding, ShapeScorer(), CosineDelta(), CharacterGrams()],
             histories=[person.history[-_MAX_HISTORY:] for person in self.people],
             background=self._company.background,
             impostors=self._company.impostors,

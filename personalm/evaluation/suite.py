@@ -30,6 +30,9 @@ from personalm.evaluation.stage import Stage
 from personalm.evaluation.verdicts import Verdicts, group_lift, summarise
 from personalm.evaluation.verification import verify_authors
 from personalm.intake import num_buckets_of, read_inputs
+from personalm.store.artefacts import Artefacts
+from personalm.store.layout import Layout
+from personalm.strangers import find_pool, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from personalm.progress import Progress
     from personalm.records import Profile
     from personalm.settings import Settings
+    from personalm.strangers import Pool
 
 Metrics = dict[str, object]
 
@@ -74,6 +78,8 @@ def evaluate(settings: Settings, folder: Path, *, plan: Plan, progress: Progress
             f"others teach the judges, those of {len(company.impostors)} are the strangers"
         )
         stage = Stage(assembly, company, num_subjects=plan.num_subjects)
+        if not plan.real_texts_only:
+            assembly.pool = _settle_pool(assembly, spilled, folder)
         session = _Session(
             assembly=assembly,
             stage=stage,
@@ -184,6 +190,7 @@ class _Session:
             variant = Assembly(
                 settings.model_copy(update={"prompting": prompting}), items=self.assembly.items
             )
+            variant.pool = self.assembly.pool
             outputs = self._draw(variant, (Condition.OWN, Condition.RANDOM))
             verdicts = self.stage.judge(self.stage.masked, self.stage.pool(outputs))
             found[name] = {
@@ -293,6 +300,22 @@ def _voice_kinds(assembly: Assembly) -> tuple[str, ...]:
         )
     shown = (kind for name in wanted for kind in assembly.kinds[name].front.voice_kinds)
     return tuple(dict.fromkeys(shown))
+
+
+def _settle_pool(assembly: Assembly, spilled: Spill, folder: Path) -> Pool | None:
+    """Return the strangers that texts are chosen by, as a run has them; kept with the texts.
+
+    They have nothing to do with the strangers that judge.
+    """
+    artefacts = Artefacts(Layout.at(folder / "strangers"))
+    return find_pool(artefacts, assembly.embedder_name) or make_pool(
+        spilled,
+        artefacts,
+        selection=assembly.settings.selection,
+        embedder_name=assembly.embedder_name,
+        open_embedder=assembly.open_embedder,
+        detect_language=assembly.detect_language,
+    )
 
 
 def _users(spilled: Spill) -> Iterator[Profile]:

@@ -13,9 +13,10 @@ import numpy as np
 
 from personalm.evaluation.conditions import Condition
 from personalm.evaluation.estimates import Estimate, estimate, ratio
-from personalm.evaluation.lengths import BUCKETS, bucket_of
+from personalm.evaluation.lengths import bucket_of
 from personalm.evaluation.pools import MAX_REAL_POOLS
 from personalm.evaluation.verification import add_mixes, columns_auc, hits
+from personalm.selection.lengths import LENGTHS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 JUDGE = "judges"
 
-_ORDER = (*(name for name, _ in BUCKETS), "0", "1-4", "5-19", "20+")
+_ORDER = (*LENGTHS, "0", "1-4", "5-19", "20+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -26,7 +26,7 @@ LENGTHS = (15, 25, 50, 100, 300)
 """Words of the pools, one length a bucket."""
 
 JUDGES = ("cosine_delta", "character_grams")
-MIXES = {"selectors": ("embedding", "traits"), "judges": JUDGES}
+MIXES = {"selectors": ("embedding", "shape"), "judges": JUDGES}
 """Scorers that are also shown together, as the mean of their z."""
 
 _POOLS_A_PERSON = 3

@@ -8,17 +8,17 @@ import pytest
 from personalm.evaluation.calibration import Panel, cut_pools, mean_of
 from personalm.evaluation.judges import CharacterGrams, CosineDelta
 from personalm.evaluation.lengths import count_words
-from personalm.evaluation.scorers import EmbeddingScorer, Scorer, TraitScorer
+from personalm.evaluation.scorers import EmbeddingScorer, Scorer, ShapeScorer
 from personalm.selection.embedder import ScriptedEmbedder
 from tests.evaluation.world import make_profile, style_of, write
 
-NAMES = ["cosine_delta", "character_grams", "traits", "embedding"]
+NAMES = ["cosine_delta", "character_grams", "shape", "embedding"]
 
 
 def make_scorer(name: str) -> Scorer:
     """Return a new scorer."""
     scorers: tuple[Scorer, ...] = (
-        *(CosineDelta(), CharacterGrams(), TraitScorer()),
+        *(CosineDelta(), CharacterGrams(), ShapeScorer()),
         EmbeddingScorer(ScriptedEmbedder().encode),
     )
     return next(scorer for scorer in scorers if scorer.name == name)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from personalm.evaluation.conditions import Condition, pick_nearest, pick_random
 from personalm.evaluation.estimates import estimate, ratio
@@ -15,7 +13,6 @@ from personalm.evaluation.people import Person
 from personalm.evaluation.pools import ABSTAINED, build_pools, match_lengths
 from personalm.evaluation.references import meteor, rouge_1, rouge_l
 from personalm.evaluation.subjects import find_topics
-from personalm.evaluation.traits import TRAITS, describe
 from personalm.evaluation.verdicts import Verdicts, summarise
 from personalm.evaluation.verification import columns_auc, hits
 from personalm.records import Interaction, Profile
@@ -166,28 +163,6 @@ def test_overlap_with_a_reference_is_that_of_the_papers() -> None:
     assert meteor(text, text) == pytest.approx(1 - 0.5 / 6**3)
     for measure in (rouge_1, rouge_l, meteor):
         assert measure("a b", "c d") == measure("", "") == 0.0
-
-
-@given(st.lists(st.text(max_size=40), max_size=5))
-def test_traits_are_finite_numbers_for_every_text(texts: list[str]) -> None:
-    """One for each name."""
-    found = describe(texts)
-
-    assert found.shape == (len(TRAITS),)
-    assert np.isfinite(found).all()
-
-
-def test_traits_tell_habits_apart() -> None:
-    """Each number rises with its habit."""
-    plain = dict(zip(TRAITS, describe(["We went to the market."]), strict=True))
-    loud = dict(zip(TRAITS, describe(["hi! WE went... I'd say, no?! :)"]), strict=True))
-
-    for trait in (
-        *("exclamations", "questions", "ellipses", "share_of_capitals", "lower_case_starts"),
-        *("contractions", "emoji", "greetings", "first_person", "commas"),
-    ):
-        assert loud[trait] > plain[trait], trait
-    assert loud["final_stops"] < plain["final_stops"]
 
 
 def make_person(*held_out: str) -> Person:

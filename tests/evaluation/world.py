@@ -31,7 +31,7 @@ TEMPLATE = """+++
 subject = "topic"
 max_new_tokens = 40
 gates = ["empty"]
-candidates = 3
+candidates = 1
 +++
 {% for text in samples %}
 Sample: {{ text | one_line }}
