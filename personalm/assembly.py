@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from personalm.generation.engine import Engine
+    from personalm.generation.likelihood import Pair
     from personalm.leaks import Leaks
     from personalm.records import Item, Unit
     from personalm.selection.voices import Notes
@@ -85,8 +86,13 @@ class Assembly:
 
     @cached_property
     def catalogue(self) -> Catalogue:
+        """The items, and what finds one of them for a user."""
+        return Catalogue(self.items)
+
+    @cached_property
+    def items(self) -> Sequence[Item]:
         """The items, from the inputs."""
-        return Catalogue(read_items(self.settings.inputs) if self._items is None else self._items)
+        return read_items(self.settings.inputs) if self._items is None else self._items
 
     @cached_property
     def detect_language(self) -> Callable[[tuple[str, ...]], str]:
@@ -176,29 +182,48 @@ class Assembly:
     def writer(self) -> Writer:
         """What turns units of tasks into texts; loads the models."""
         settings = self.settings
-        voice = _load_voice(settings.model, settings.generation, self.card)
         return Writer(
-            prompter=Prompter(
-                kinds=self.kinds,
-                prompting=settings.prompting,
-                generation=settings.generation,
-                tokenizer=voice.tokenizer,
-                max_positions=self.card.max_positions,
-                seed=settings.seed,
-            ),
-            engine=voice.engine,
+            prompter=self.prompter,
+            engine=self.voice.engine,
             selector=self.selector,
             card=self.card,
             max_draws=settings.generation.max_draws,
         )
 
+    @cached_property
+    def prompter(self) -> Prompter:
+        """What turns tasks into prompts; loads the language model for its tokenizer."""
+        return Prompter(
+            kinds=self.kinds,
+            prompting=self.settings.prompting,
+            generation=self.settings.generation,
+            tokenizer=self.voice.tokenizer,
+            max_positions=self.card.max_positions,
+            seed=self.settings.seed,
+        )
+
+    @property
+    def voice(self) -> Voice:
+        """The language model, loaded once a process."""
+        return _load_voice(self.settings.model, self.settings.generation, self.card)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder of the settings, whether texts are chosen by it or not."""
+        return _load_embedder(self.settings.selection.embedder)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Voice:
-    """A loaded model: what it reads and what it writes."""
+class Voice:
+    """A loaded model: what it reads and what it writes.
+
+    `likelihood` gives the natural logarithm of the probability of each target after its prompt;
+    `None` where the model is a fake that has none.
+    """
 
     tokenizer: Tokenizer
     engine: Engine
+    likelihood: Callable[[Sequence[Pair]], list[float]] | None = None
 
 
 def unload() -> None:
@@ -221,10 +246,11 @@ def _inspect(settings: Settings) -> ModelCard:
 
 
 @lru_cache(maxsize=1)
-def _load_voice(name: str, generation: Generation, card: ModelCard) -> _Voice:
+def _load_voice(name: str, generation: Generation, card: ModelCard) -> Voice:
     if name == SCRIPTED:
-        return _Voice(tokenizer=ByteTokenizer(), engine=ScriptedEngine())
+        return Voice(tokenizer=ByteTokenizer(), engine=ScriptedEngine())
     # torch and transformers are loaded here and nowhere earlier: seconds that help need not cost.
+    from personalm.generation.likelihood import score  # noqa: PLC0415 - see above
     from personalm.generation.loading import load_model  # noqa: PLC0415 - see above
     from personalm.generation.packing import pack_model  # noqa: PLC0415 - see above
     from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - see above
@@ -237,7 +263,7 @@ def _load_voice(name: str, generation: Generation, card: ModelCard) -> _Voice:
     )
     pack_model(model, int8=generation.dtype == "int8")
     engine = TorchEngine(model, max_batch_tokens=generation.max_batch_tokens)
-    return _Voice(tokenizer=model.tokenizer, engine=engine)
+    return Voice(tokenizer=model.tokenizer, engine=engine, likelihood=partial(score, model))
 
 
 @lru_cache(maxsize=1)

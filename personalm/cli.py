@@ -12,6 +12,7 @@ from cyclopts import App
 
 from personalm import __version__
 from personalm.commands.doctor import doctor
+from personalm.commands.evaluate import evaluate
 from personalm.commands.finetune import finetune
 from personalm.commands.forget import forget
 from personalm.commands.profile import profile
@@ -25,7 +26,7 @@ from personalm.shell import run_app
 _COMMANDS = (
     *(run, doctor, preview, generate, profile),
     *(status, verify, forget, rollback, vacuum),
-    *(export, report, finetune, demo, models),
+    *(evaluate, export, report, finetune, demo, models),
 )
 
 app = App(

@@ -147,6 +147,8 @@ class Prompting(_Section):
 
     num_topic_texts: int = Field(default=2, ge=0)
     num_style_texts: int = Field(default=4, ge=0)
+    style_texts: Literal["diverse", "recent"] = "diverse"
+    """Which texts show the style: typical ones that differ from each other, or the newest."""
     max_shown_chars: int = Field(default=400, ge=40)
     """History texts longer than this are not shown whole: they are cut at a sentence."""
     max_subject_chars: int | None = Field(default=None, ge=40)

@@ -76,6 +76,28 @@ def test_no_selector_imports_a_judge() -> None:
         assert not [name for name in named if "judge" in name], path
 
 
+def test_no_text_is_chosen_by_what_judges_it() -> None:
+    """Rooms, pipeline and assembly know no evaluation: its judges prove nothing otherwise."""
+    doors = {PACKAGE / "commands" / "evaluate.py"}
+    for path in sorted(set(PACKAGE.rglob("*.py")) - doors):
+        if path.parent.name != "evaluation":
+            assert "evaluation" not in imported_by(path), path
+
+
+def test_judges_are_no_selectors() -> None:
+    """Neither judge is built on what selection goes by, and no selector knows a judge."""
+    judges = PACKAGE / "evaluation" / "judges.py"
+    modules = {
+        node.module
+        for node in ast.walk(ast.parse(judges.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+    }
+
+    assert {name for name in modules if name and name.startswith("personalm.selection")} == {
+        "personalm.selection.words"
+    }
+
+
 def test_nothing_in_the_package_imports_prefect() -> None:
     """Flows are a door; the pipeline does not know that they exist."""
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -91,8 +113,9 @@ def test_nothing_in_the_package_imports_prefect() -> None:
         ["-c", "import personalm"],
         ["-m", "personalm", "--help"],
         ["-m", "personalm", "run", "--help"],
+        ["-m", "personalm", "evaluate", "--help"],
     ],
-    ids=["import", "help", "run-help"],
+    ids=["import", "help", "run-help", "evaluate-help"],
 )
 def test_the_doors_open_without_the_heavy_libraries(arguments: list[str]) -> None:
     """Importing the package and asking for help load no model library and no scheduler."""

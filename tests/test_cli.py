@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
     *"run doctor preview generate profile status verify rollback vacuum".split(),  # noqa: SIM905 - a list
-    *"forget export report finetune demo models".split(),  # noqa: SIM905 - the same
+    *"forget evaluate export report finetune demo models".split(),  # noqa: SIM905 - the same
 )
 FAKES = {
     "PERSONALM_SELECTION__EMBEDDER": "scripted",

@@ -42,7 +42,7 @@ CANARY = "kestrel-8812"
 
 OPEN = {
     # Settings, templates, models and files: nothing of them is a user's.
-    *("Sampling", "Counts", "ModelCard", "Kind", "Problem", "LoadedModel", "_Failure", "_Voice"),
+    *("Sampling", "Counts", "ModelCard", "Kind", "Problem", "LoadedModel", "_Failure", "Voice"),
     *("BundledModel", "ModelStatus", "Layout", "DataFile", "Snapshot", "StyleReference"),
     # Names of columns and files, and counts.
     *("Finding", "InputReport", "Place", "Conversion", "SourceFile", "Match", "FileReader"),
@@ -50,6 +50,8 @@ OPEN = {
     *("LiveRow", "Intake", "Forecast", "Erasure", "Census"),
     # What training publishes: counts, measures, made-up secrets.
     *("Adapter", "Trainee", "Trained", "CardFacts", "Canary"),
+    # A bar of a chart: its label, and figures over many users.
+    "Bar",
     # What a person in a notebook asked for, to be looked at there.
     *("Generation", "Generations"),
 }

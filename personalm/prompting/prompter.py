@@ -16,7 +16,7 @@ from personalm.prompting.context import build_context
 from personalm.prompting.cutting import cut_text, fold_spaces
 from personalm.prompting.renderer import Renderer
 from personalm.prompting.retrieval import retrieve_texts
-from personalm.prompting.samples import sample_styles
+from personalm.prompting.samples import sample_newest, sample_styles
 from personalm.records import Prompt, Reason, Rejection, Sampling, Stage
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class Prompter:
         if "examples" in shown:
             examples = retrieve_texts(texts, _query_of(task), self._prompting.num_topic_texts)
         if "samples" in shown:
-            num_samples = self._prompting.num_style_texts
-            samples = sample_styles(texts, num_samples, exclude=examples)
+            pick = sample_newest if self._prompting.style_texts == "recent" else sample_styles
+            samples = pick(texts, self._prompting.num_style_texts, exclude=examples)
         return tuple(map(self._clip, examples)), tuple(map(self._clip, samples))
 
     def _clip(self, text: str) -> str:

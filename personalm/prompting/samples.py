@@ -45,6 +45,19 @@ def sample_styles(
     return tuple(chosen)
 
 
+def sample_newest(
+    texts: Sequence[str], k: int, *, exclude: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return up to k texts, the newest one first, whatever they are like.
+
+    `texts` are in order of time, oldest first; a text that occurs twice is returned once, one of
+    `exclude` never.
+    """
+    excluded = set(exclude)
+    newest = dict.fromkeys(text for text in reversed(texts) if text.strip())
+    return tuple(text for text in newest if text not in excluded)[: max(k, 0)]
+
+
 def _spread(texts: Sequence[str], k: int, taken: list[Grams]) -> list[str]:
     """Choose k texts, each as far as can be from all before it; note their trigrams in `taken`."""
     if k < 1 or not texts:

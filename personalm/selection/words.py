@@ -18,8 +18,11 @@ _UNSPACED = (
 # Marks that Python's \w leaves out and that would cut Arabic, Hebrew and Indic words in pieces.
 _MARKS = "\u0300-\u036f\u05b0-\u05c7\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
 _LETTER = rf"(?:[^\W_{_UNSPACED}]|[{_MARKS}])"
-_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}+(?:'{_LETTER}+)*")
-_UNSPACED_CHARACTER = re.compile(rf"[{_UNSPACED}]")
+WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}+(?:'{_LETTER}+)*")
+"""Pattern of one word, in text whose apostrophes are straight."""
+
+UNSPACED_CHARACTER = re.compile(rf"[{_UNSPACED}]")
+"""Pattern of one character that stands for a word."""
 
 EMOJI = (
     "(?:[\U0001f000-\U0001faff\u2600-\u27bf\u2b05-\u2b55\u231a-\u23ff\u2190-\u21ff\u2764]"
@@ -42,7 +45,7 @@ _EMOJI = re.compile(EMOJI)
 def split_words(text: str) -> tuple[str, ...]:
     """Return the words of a text in lower case, in order."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
-    return tuple(_WORD.findall(plain))
+    return tuple(WORD.findall(plain))
 
 
 def count_words(text: str) -> int:
@@ -53,11 +56,11 @@ def count_words(text: str) -> int:
 
 def is_unspaced_word(word: str) -> bool:
     """Tell whether a word is a single character of a script without spaces."""
-    return _UNSPACED_CHARACTER.fullmatch(word) is not None
+    return UNSPACED_CHARACTER.fullmatch(word) is not None
 
 
 def is_unspaced(words: tuple[str, ...]) -> bool:
     """Tell whether most of the words are single characters of a script without spaces."""
-    if not _UNSPACED_CHARACTER.search("".join(words)):
+    if not UNSPACED_CHARACTER.search("".join(words)):
         return False
     return 2 * sum(map(is_unspaced_word, words)) > len(words)

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.evaluate import evaluate
 from flows.finetune import finetune
 from flows.generate_content import cut_shards, generate_content
 from personalm import pipeline
@@ -37,16 +38,16 @@ def test_shards_are_ranges_that_cover_every_bucket_once(num_buckets: int, num_sh
 
 
 def test_the_deployments_name_the_flow_and_its_parameters() -> None:
-    """`prefect.yaml` has a scheduled and an ad-hoc run and a scheduled training, all callable."""
+    """`prefect.yaml` has scheduled and ad-hoc deployments of every flow, all callable."""
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
-    assert [d["name"] for d in deployments] == ["nightly", "ad-hoc", "weekly"]
-    flows = {flow.fn.__name__: flow for flow in (generate_content, finetune)}
+    assert [d["name"] for d in deployments] == ["nightly", "ad-hoc", "weekly", "measure"]
+    flows = {flow.fn.__name__: flow for flow in (generate_content, finetune, evaluate)}
     assert "cron" in deployments[0]["schedules"][0]
     for deployment in deployments:
         path, name = deployment["entrypoint"].split(":")
         assert (ROOT / path).is_file()
-        assert name in flows
+        assert path == f"flows/{name}.py"
         properties = flows[name].parameters.model_dump()["properties"]
         assert set(deployment["parameters"]) <= set(properties)
 

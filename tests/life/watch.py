@@ -295,7 +295,7 @@ class _Models:
 
     def __init__(self, world: World) -> None:
         self._engine = EchoEngine(world)
-        voice = assembly._Voice(tokenizer=ByteTokenizer(), engine=self._engine)
+        voice = assembly.Voice(tokenizer=ByteTokenizer(), engine=self._engine)
         self._patches = (
             patch.object(assembly, "_inspect", lambda _: world.card),
             patch.object(assembly, "_load_voice", lambda *_: voice),

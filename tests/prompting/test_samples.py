@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalm.prompting.samples import sample_styles
+from personalm.prompting.samples import sample_newest, sample_styles
 
 _TEXTS = (
     "Slugs got the lettuces again, all three rows of them.",
@@ -72,3 +72,10 @@ def test_a_huge_history_takes_no_longer_than_its_newest_texts() -> None:
     sample_styles(["x" * 1_000_000, *texts, "y" * 1_000_000], 4)
 
     assert time.perf_counter() - start < 1.0
+
+
+def test_the_newest_texts_are_taken_as_they_are() -> None:
+    """Newest first, near-duplicates and all, but none twice and none that is excluded."""
+    assert sample_newest([*_TEXTS, _TEXTS[0], "  "], 3) == (_TEXTS[0], _TEXTS[3], _TEXTS[2])
+    assert sample_newest(_TEXTS, 4, exclude=[_TEXTS[3]]) == _TEXTS[2::-1]
+    assert sample_newest(_TEXTS, 0) == ()

@@ -1,0 +1,42 @@
+"""The folder of an evaluation: its texts, its figures and its page."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from personalm.errors import SettingsError
+from personalm.evaluation.headline import headline_of
+from personalm.evaluation.page import render_page
+from personalm.evaluation.suite import evaluate
+from personalm.remote import RemotePath, place_of
+from personalm.store.files import LocalFiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from personalm.evaluation.plan import Plan
+    from personalm.progress import Progress
+    from personalm.settings import Settings
+
+METRICS = "metrics.json"
+PAGE = "evaluation.html"
+
+
+def evaluate_into(folder: Path, settings: Settings, *, plan: Plan, progress: Progress) -> str:
+    """Evaluate, write figures and page, and return the headline sentence.
+
+    Neither of them holds a text or an id; the texts lie in `outputs`, for the owner alone. Raises
+    SettingsError for a folder on object storage, and what `evaluate` raises.
+    """
+    if isinstance(place_of(folder), RemotePath):
+        raise SettingsError(
+            "an evaluation is written to a folder of this machine, not to object storage",
+            remedy="Copy metrics.json and evaluation.html from there.",
+        )
+    files = LocalFiles()
+    files.make_folder(folder)
+    metrics = evaluate(settings, folder, plan=plan, progress=progress)
+    files.replace(folder / METRICS, json.dumps(metrics, indent=2).encode())
+    files.replace(folder / PAGE, render_page(metrics).encode())
+    return headline_of(metrics)

@@ -1,0 +1,160 @@
+"""Who is compared: the people of an evaluation, and the others they are told apart from.
+
+The choice is a function of the data alone, fixed before any figure was seen: all users with
+enough texts that the split can part, in the order of the hash of their canonical id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from personalm.discreet import Discreet
+from personalm.errors import InputError
+from personalm.evaluation.splitting import drop_twins, split_by_time
+from personalm.planning.tiers import tier_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from personalm.records import Interaction, Profile
+
+NUM_PEOPLE = 150
+MIN_TEXTS = 25
+"""Who is compared: this many users, with as many texts or more."""
+
+MIN_PEOPLE = 4
+"""With fewer there is nobody to be told apart from."""
+
+_MAX_OTHERS = 200
+_ENOUGH_OTHERS = 60
+_MIN_OTHER_TEXTS = 5
+_MAX_TEXTS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Person(Discreet):
+    """One user who is compared: what prompts may show, and the newer texts that they may not.
+
+    The interactions of `profile` are the history alone.
+    """
+
+    profile: Profile
+    held_out: tuple[str, ...]
+
+    @property
+    def user_id(self) -> str:
+        """The canonical id."""
+        return self.profile.user_id
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """The texts that prompts may show, oldest first."""
+        return self.profile.texts
+
+    @property
+    def tier(self) -> str:
+        """The tier of the history."""
+        return tier_of(len(self.history))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Company(Discreet):
+    """The people of an evaluation, and texts of others, a tuple each, who are not among them.
+
+    The others are parted: `judges` fits what the judges know of the language, `impostors` are
+    what scores are normalised against. `by_tier` counts all users of the tables; `passed_over`
+    had enough texts, but on too few days.
+    """
+
+    people: tuple[Person, ...]
+    background: tuple[tuple[str, ...], ...]
+    impostors: tuple[tuple[str, ...], ...]
+    by_tier: dict[str, int]
+    passed_over: int
+
+
+@dataclass(slots=True, repr=False)
+class _Gathering(Discreet):
+    """Whom a walk over the users has found so far."""
+
+    people: list[Person] = field(default_factory=list)
+    others: list[tuple[str, ...]] = field(default_factory=list)
+    by_tier: dict[str, int] = field(default_factory=dict)
+    passed_over: int = 0
+
+
+def choose_people(
+    users: Iterable[Profile],
+    *,
+    voice_kinds: Sequence[str] = (),
+    num_people: int = NUM_PEOPLE,
+    min_texts: int = MIN_TEXTS,
+) -> Company:
+    """Return the first users with enough texts to compare, and texts of others.
+
+    `users` come in the order of the hash of their ids, as the spilled inputs give them. Users who
+    have opted out are neither. Where hardly anybody else is left, a third of the people are taken
+    as others. Raises InputError where too few are left to compare.
+    """
+    found = _Gathering()
+    for user in users:
+        tier = tier_of(len(user.texts))
+        found.by_tier[tier] = found.by_tier.get(tier, 0) + 1
+        if not user.opt_out:
+            _sort_in(user, found, voice_kinds, num_people=num_people, min_texts=min_texts)
+    while len(found.others) < min(_ENOUGH_OTHERS, len(found.people) // 2) and found.people:
+        last = found.people.pop()
+        found.others.append(last.history + last.held_out)
+    if len(found.people) < MIN_PEOPLE:
+        num_long = len(found.people)
+        raise InputError(
+            f"too few users to compare: {num_long} beside {len(found.others)} others have "
+            f"{min_texts} texts or more, on days enough to hold some of them out; "
+            f"{found.passed_over} wrote all of them on too few days",
+            remedy="Evaluate on more users, or on longer histories.",
+        )
+    return Company(
+        people=tuple(found.people),
+        background=tuple(found.others[::2]),
+        impostors=tuple(found.others[1::2]),
+        by_tier=found.by_tier,
+        passed_over=found.passed_over,
+    )
+
+
+def _sort_in(
+    user: Profile,
+    found: _Gathering,
+    voice_kinds: Sequence[str],
+    *,
+    num_people: int,
+    min_texts: int,
+) -> None:
+    """Find out whether a user is one of the people, one of the others, or neither."""
+    is_full = len(found.people) >= num_people
+    if is_full and len(found.others) >= _MAX_OTHERS:
+        return
+    written = _written(user, voice_kinds, min_texts)
+    distinct = drop_twins(written[-_MAX_TEXTS:])
+    if not is_full and len(written) >= min_texts:
+        parts = split_by_time(distinct)
+        if parts is not None:
+            history, held_out = parts
+            found.people.append(
+                Person(
+                    profile=replace(user, interactions=history),
+                    held_out=tuple(each.text for each in held_out),
+                )
+            )
+            return
+        found.passed_over += 1
+    if len(distinct) >= _MIN_OTHER_TEXTS and len(found.others) < _MAX_OTHERS:
+        found.others.append(tuple(each.text for each in distinct))
+
+
+def _written(user: Profile, voice_kinds: Sequence[str], min_texts: int) -> tuple[Interaction, ...]:
+    """Return what a user wrote of the kinds that show the style; all of it where that is little."""
+    written = tuple(each for each in user.interactions if each.text.strip())
+    of_kinds = tuple(each for each in written if each.kind in voice_kinds)
+    return of_kinds if len(of_kinds) >= min_texts else written
