@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalm.discreet import Discreet
-from personalm.errors import StoreDamagedError
-from personalm.errors import is_of_a_row
+from personalm.errors import StoreDamagedError, is_of_a_row
 from personalm.hashing import user_digest
 from personalm.planning.languages import normalise_language
 from personalm.selection.encoding import embed, is_sound, round_row, stack, with_shape
