@@ -50,6 +50,8 @@ OPEN = {
     *("LiveRow", "Intake", "Forecast", "Erasure", "Census"),
     # What training publishes: counts, measures, made-up secrets.
     *("Adapter", "Trainee", "Trained", "CardFacts", "Canary"),
+    # What is made of all users together, as hashes and numbers; counts; the operator's own words.
+    *("Artefact", "Pool", "Leaks", "Drops", "Phrase"),
     # A bar of a chart: its label, and figures over many users.
     "Bar",
     # What a person in a notebook asked for, to be looked at there.
