@@ -104,6 +104,7 @@ CHANGES_TEXTS: dict[str, object] = {
     "seed": 1,
     "prompting.num_topic_texts": 1,
     "prompting.num_style_texts": 1,
+    "prompting.style_texts": "recent",
     "prompting.max_shown_chars": 50,
     "prompting.max_subject_chars": 500,
     "generation.candidates": 3,
