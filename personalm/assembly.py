@@ -86,13 +86,8 @@ class Assembly:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The items, and what finds one of them for a user."""
-        return Catalogue(self.items)
-
-    @cached_property
-    def items(self) -> Sequence[Item]:
         """The items, from the inputs."""
-        return read_items(self.settings.inputs) if self._items is None else self._items
+        return Catalogue(read_items(self.settings.inputs) if self._items is None else self._items)
 
     @cached_property
     def detect_language(self) -> Callable[[tuple[str, ...]], str]:

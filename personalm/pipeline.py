@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from personalm.planning.ledger import Plan
     from personalm.progress import Progress
     from personalm.records import Outcome
+    from personalm.store.artefacts import Artefacts
 
 _log = logging.getLogger(__name__)
 
@@ -239,7 +240,7 @@ def open_run(
         spilled = stack.enter_context(inputs)
         if not rebuild:
             assembly.use(store.artefacts)
-        _make_missing(assembly, store, spilled, rebuild=rebuild)
+        make_missing(assembly, store.artefacts, spilled, rebuild=rebuild)
         intake = Intake.of(assembly, spilled, limit=limit, scope=scope, progress=progress)
         _write_spec(journal.folder, settings, intake)
         yield Run(intake=intake, store=store, journal=journal)
@@ -267,13 +268,15 @@ def run(
         return opened.publish(reports)
 
 
-def _make_missing(assembly: Assembly, store: Store, spilled: Spill, *, rebuild: bool) -> None:
-    """Make of all users together what the folder does not have, or everything on demand."""
+def make_missing(
+    assembly: Assembly, artefacts: Artefacts, spilled: Spill, *, rebuild: bool = False
+) -> None:
+    """Make of all users together what a folder does not have, or everything on demand."""
     selection = assembly.settings.selection
     if rebuild or assembly.pool is None:
         assembly.pool = make_pool(
             spilled,
-            store.artefacts,
+            artefacts,
             selection=selection,
             embedder_name=assembly.embedder_name,
             open_embedder=assembly.open_embedder,
@@ -282,7 +285,7 @@ def _make_missing(assembly: Assembly, store: Store, spilled: Spill, *, rebuild: 
     is_asked = assembly.needs_leaks(has_requests=spilled.has_requests)
     if is_asked and (rebuild or assembly.leaks is None):
         assembly.leaks = make_leaks(
-            spilled, store.artefacts, items=assembly.catalogue.items, selection=selection
+            spilled, artefacts, items=assembly.catalogue.items, selection=selection
         )
 
 

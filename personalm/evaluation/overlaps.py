@@ -53,18 +53,19 @@ class Overlaps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaks:
+class LeakedRuns:
     """8-grams of outputs that somebody else wrote and the prompt did not hold."""
 
     num_grams: int
     num_outputs: int
 
 
-def find_leaks(
+def find_leaked_runs(
     outputs: Sequence[Output], users: Iterable[Profile], *, catalogue: Sequence[str] = ()
-) -> Leaks:
+) -> LeakedRuns:
     """Look for words of other users in the outputs, all users of the tables taken.
 
+    It is counted anew, and not by the index that the gate asks: what a gate misses is to be seen.
     What stands in the prompt, in an item, in the user's own texts, or is written by three users
     or more is no leak.
     """
@@ -86,7 +87,7 @@ def find_leaks(
         for number in owners[gram]
         if len(ids) < _COMMON_WRITERS and outputs[number].user_id not in ids
     ]
-    return Leaks(num_grams=len(leaked), num_outputs=len({number for _, number in leaked}))
+    return LeakedRuns(num_grams=len(leaked), num_outputs=len({number for _, number in leaked}))
 
 
 def _grams(text: str) -> Iterable[int]:

@@ -69,7 +69,7 @@ class Stage:
         return find_wishes(
             self._assembly.kinds,
             self._assembly.settings.kinds,
-            items=self._assembly.items,
+            items=self._assembly.catalogue.items,
             others=self._company.background + self._company.impostors,
             number=self._num_subjects,
         )
@@ -94,7 +94,7 @@ class Stage:
     def masker(self) -> Masker:
         """What takes out of texts who wrote them."""
         names = [person.profile.name for person in self.people if person.profile.name]
-        titles = [item.title for item in self._assembly.items]
+        titles = [item.title for item in self._assembly.catalogue.items]
         return Masker.of(self._company.background, names=names, titles=titles)
 
     @cached_property

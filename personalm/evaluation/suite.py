@@ -23,16 +23,16 @@ from personalm.evaluation.estimates import Estimate, estimate
 from personalm.evaluation.likelihoods import Likelihoods
 from personalm.evaluation.memo import Memo
 from personalm.evaluation.outputs import Output, OutputFolder, draw_outputs
-from personalm.evaluation.overlaps import find_leaks
+from personalm.evaluation.overlaps import find_leaked_runs
 from personalm.evaluation.people import choose_people
 from personalm.evaluation.plan import SLOTS, show_slots
 from personalm.evaluation.stage import Stage
 from personalm.evaluation.verdicts import Verdicts, group_lift, summarise
 from personalm.evaluation.verification import verify_authors
 from personalm.intake import num_buckets_of, read_inputs
+from personalm.pipeline import make_missing
 from personalm.store.artefacts import Artefacts
 from personalm.store.layout import Layout
-from personalm.strangers import find_pool, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,9 +43,11 @@ if TYPE_CHECKING:
     from personalm.progress import Progress
     from personalm.records import Profile
     from personalm.settings import Settings
-    from personalm.strangers import Pool
 
 Metrics = dict[str, object]
+
+COMMON = "common"
+"""Folder of what a run makes of all users together: its strangers and its leak index."""
 
 _SCORER_OF_SPREAD = "character_grams"
 
@@ -79,7 +81,10 @@ def evaluate(settings: Settings, folder: Path, *, plan: Plan, progress: Progress
         )
         stage = Stage(assembly, company, num_subjects=plan.num_subjects)
         if not plan.real_texts_only:
-            assembly.pool = _settle_pool(assembly, spilled, folder)
+            # As a run has them, and kept with the texts: what they decide is not judged by them.
+            artefacts = Artefacts(Layout.at(folder / COMMON))
+            assembly.use(artefacts)
+            make_missing(assembly, artefacts, spilled)
         session = _Session(
             assembly=assembly,
             stage=stage,
@@ -154,10 +159,12 @@ class _Session:
         counted = summarise(masked)
         beside = summarise(unmasked)
         copies = contents.compare_copies(cases)
-        leaks = find_leaks(
+        leaks = find_leaked_runs(
             [output for case in cases for output in case.outputs],
             _users(spilled),
-            catalogue=[f"{item.title}\n{item.description or ''}" for item in self.assembly.items],
+            catalogue=[
+                f"{item.title}\n{item.description or ''}" for item in self.assembly.catalogue.items
+            ],
         )
         return {
             **counted,
@@ -188,9 +195,10 @@ class _Session:
             self.progress.note(f"history shown: {name}")
             prompting = show_slots(settings.prompting, name)
             variant = Assembly(
-                settings.model_copy(update={"prompting": prompting}), items=self.assembly.items
+                settings.model_copy(update={"prompting": prompting}),
+                items=self.assembly.catalogue.items,
             )
-            variant.pool = self.assembly.pool
+            variant.pool, variant.leaks = self.assembly.pool, self.assembly.leaks
             outputs = self._draw(variant, (Condition.OWN, Condition.RANDOM))
             verdicts = self.stage.judge(self.stage.masked, self.stage.pool(outputs))
             found[name] = {
@@ -300,22 +308,6 @@ def _voice_kinds(assembly: Assembly) -> tuple[str, ...]:
         )
     shown = (kind for name in wanted for kind in assembly.kinds[name].front.voice_kinds)
     return tuple(dict.fromkeys(shown))
-
-
-def _settle_pool(assembly: Assembly, spilled: Spill, folder: Path) -> Pool | None:
-    """Return the strangers that texts are chosen by, as a run has them; kept with the texts.
-
-    They have nothing to do with the strangers that judge.
-    """
-    artefacts = Artefacts(Layout.at(folder / "strangers"))
-    return find_pool(artefacts, assembly.embedder_name) or make_pool(
-        spilled,
-        artefacts,
-        selection=assembly.settings.selection,
-        embedder_name=assembly.embedder_name,
-        open_embedder=assembly.open_embedder,
-        detect_language=assembly.detect_language,
-    )
 
 
 def _users(spilled: Spill) -> Iterator[Profile]:

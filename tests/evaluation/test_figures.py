@@ -8,7 +8,7 @@ import pytest
 from personalm.evaluation.conditions import Condition, pick_nearest, pick_random
 from personalm.evaluation.estimates import estimate, ratio
 from personalm.evaluation.outputs import Output
-from personalm.evaluation.overlaps import Overlaps, find_leaks
+from personalm.evaluation.overlaps import Overlaps, find_leaked_runs
 from personalm.evaluation.people import Person
 from personalm.evaluation.pools import ABSTAINED, build_pools, match_lengths
 from personalm.evaluation.references import meteor, rouge_1, rouge_l
@@ -141,14 +141,14 @@ def test_a_leak_is_eight_words_of_one_other_user() -> None:
     def profile(name: str, text: str = flower) -> Profile:
         return Profile(user_id=name, interactions=(Interaction(text=text),))
 
-    assert find_leaks([make_output(said)], [profile("you")]).num_grams == 2
-    assert find_leaks([make_output(said)], [profile("you"), profile("her")]).num_outputs == 1
-    assert not find_leaks([make_output(said)], map(profile, "abc")).num_grams
-    assert not find_leaks([make_output(said)], [profile("me"), profile("you")]).num_grams
-    assert not find_leaks([make_output(said, prompt=flower)], [profile("you")]).num_grams
-    assert not find_leaks([make_output(said)], [profile("you")], catalogue=[flower]).num_grams
-    assert not find_leaks([make_output(said)], [profile("you", flower[:30])]).num_grams
-    assert not find_leaks([make_output(None)], [profile("you")]).num_grams
+    assert find_leaked_runs([make_output(said)], [profile("you")]).num_grams == 2
+    assert find_leaked_runs([make_output(said)], [profile("you"), profile("her")]).num_outputs == 1
+    assert not find_leaked_runs([make_output(said)], map(profile, "abc")).num_grams
+    assert not find_leaked_runs([make_output(said)], [profile("me"), profile("you")]).num_grams
+    assert not find_leaked_runs([make_output(said, prompt=flower)], [profile("you")]).num_grams
+    assert not find_leaked_runs([make_output(said)], [profile("you")], catalogue=[flower]).num_grams
+    assert not find_leaked_runs([make_output(said)], [profile("you", flower[:30])]).num_grams
+    assert not find_leaked_runs([make_output(None)], [profile("you")]).num_grams
 
 
 def test_overlap_with_a_reference_is_that_of_the_papers() -> None:
