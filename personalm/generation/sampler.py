@@ -111,13 +111,16 @@ class Sampler:
 
     def _forbid(self, scores: Tensor) -> Tensor:
         """Leave out the tokens that would say an n-gram again, unless nothing else is left."""
-        for row, ngrams in enumerate(self._ngrams):
-            forbidden = ngrams.forbidden
-            if forbidden:
-                kept = scores[row].clone()
-                kept[list(forbidden)] = -torch.inf
-                if torch.isfinite(kept).any():
-                    scores[row] = kept
+        forbidden = {row: n.forbidden for row, n in enumerate(self._ngrams) if n.forbidden}
+        if not forbidden:
+            return scores
+        # In float32 these may be the very logits of the caller.
+        scores = scores.clone()
+        for row, tokens in forbidden.items():
+            kept = scores[row].clone()
+            kept[list(tokens)] = -torch.inf
+            if torch.isfinite(kept).any():
+                scores[row] = kept
         return scores
 
     def _filter(self, scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -278,3 +278,15 @@ def test_a_nucleus_of_the_whole_vocabulary_is_exact(spread: float, top_p: float)
     )
     tokens, _ = sampler.draw(logits.expand(num_rows, -1))
     assert bool(allowed[0][tokens].isfinite().all())
+
+
+def test_drawing_leaves_the_logits_as_they_are() -> None:
+    """They tell afterwards how likely the model itself found what was drawn."""
+    logits = torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(4))
+    before = logits.clone()
+    sampler = make_sampler(3, temperature=0.0, no_repeat_ngram=1, repetition_penalty=1.5)
+
+    tokens = {int(sampler.draw(logits)[0][0]) for _ in range(5)}
+
+    assert len(tokens) == 5
+    assert torch.equal(logits, before)
