@@ -178,7 +178,7 @@ class SharedDecoding:
             shared=self._cache,
         )
         self._positions = self._positions + 1
-        return _logits(output)
+        return self._cache.spoil(_logits(output))
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone."""

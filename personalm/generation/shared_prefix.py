@@ -69,6 +69,7 @@ class SharedPrefix:
         self._owners: list[int]
         self._slots: Tensor
         self._depth: int
+        self._sums = torch.zeros(len(owners), device=mask.device)
         self._seat(owners)
 
     def advance(self) -> None:
@@ -82,7 +83,9 @@ class SharedPrefix:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone; what no row asks any more leaves when it pays."""
         owners = [self._owners[row] for row in rows]
-        self._slots = self._slots[torch.tensor(rows, device=self._mask.device)]
+        kept = torch.tensor(rows, device=self._mask.device)
+        self._slots = self._slots[kept]
+        self._sums = self._sums[kept]
         self._owners = owners
         self._is_full = False
         live = sorted(set(owners))
@@ -93,12 +96,22 @@ class SharedPrefix:
     def update(
         self, keys: Tensor, values: Tensor, layer_idx: int, **_rest: object
     ) -> tuple[Tensor, Tensor]:
-        """Take the keys and values of one token a row; called by the model."""
+        """Take the keys and values of one token a row; called by the model.
+
+        Numbers that are not finite would reach the other rows of the prompt through columns that
+        are hidden from them. They are kept out, and noted for `spoil`.
+        """
+        self._sums += keys.float().sum((1, 2, 3)) + values.float().sum((1, 2, 3))
         start = self._prefix_width + (self._num_own - 1) * self._depth
         columns = slice(start, start + self._depth)
-        self._keys[layer_idx][:, :, columns] = self._spread(keys)
-        self._values[layer_idx][:, :, columns] = self._spread(values)
+        self._keys[layer_idx][:, :, columns] = self._spread(keys.nan_to_num(0.0, 0.0, 0.0))
+        self._values[layer_idx][:, :, columns] = self._spread(values.nan_to_num(0.0, 0.0, 0.0))
         return keys, values
+
+    def spoil(self, logits: Tensor) -> Tensor:
+        """Take the logits, (rows, vocabulary), from rows that have met what is not finite."""
+        is_sound = self._sums.isfinite()
+        return logits if is_sound.all() else logits.masked_fill(~is_sound[:, None], torch.nan)
 
     def get_seq_length(self, _layer_idx: int = 0) -> int:
         """Return the number of positions before the present token, pads counted."""

@@ -105,6 +105,31 @@ def test_a_head_is_read_once_and_gives_the_same_numbers_to_all(model: LoadedMode
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_row_of_broken_numbers_spoils_no_other_row_of_its_prompt(
+    model: LoadedModel, bad: float
+) -> None:
+    """Its keys and values stand beside those of the others, and it has no logits from there on."""
+    sound = [logits for _, logits in walk(open_shared(model), {})]
+    embeddings: Any = model.network.get_input_embeddings()
+    weight = embeddings.weight.data
+    place = token_at(0, 2)
+    before = weight[place].clone()
+    try:
+        weight[place] = bad
+        broken = [logits for _, logits in walk(open_shared(model), {})]
+    finally:
+        weight[place] = before
+
+    # An output layer may share its weights with the embeddings.
+    others = [token for token in range(sound[0].shape[1]) if token != place]
+    # After the prompts and two sound tokens of every row.
+    assert all(bool(logits[0, others].isfinite().all()) for logits in broken[:3])
+    assert not any(bool(logits[0].isfinite().any()) for logits in broken[3:])
+    for a, b in zip(sound, broken, strict=True):
+        torch.testing.assert_close(a[1:, others], b[1:, others])
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 900), min_size=1, max_size=60))
 def test_parts_of_like_length_hold_every_text_once_and_few_pads(lengths: list[int]) -> None:
