@@ -15,6 +15,7 @@ BASE = {
     "settings",
     "errors",
     "hashing",
+    "pages",
     "kinds",
     "bundled",
     "terms",

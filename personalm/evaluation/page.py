@@ -6,12 +6,10 @@ It is self-contained and holds no text and no id of anybody.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 from personalm.evaluation.headline import headline_of, show
+from personalm.pages import open_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,15 +99,7 @@ class Chart:
 
 def render_page(metrics: Figures) -> str:
     """Return the page as HTML."""
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(_load),
-    )
-    environment.filters["figure"] = show
-    return environment.get_template("page.html").render(
+    return open_page(__package__, "page.html", figure=show).render(
         m=metrics,
         headline=headline_of(metrics),
         is_written="swap_lift" in metrics,
@@ -176,7 +166,3 @@ def _chart_of_groups(labels: Mapping[str, Figures]) -> Chart:
 
 def _ends(figure: Figures) -> tuple[Any, ...]:
     return tuple(v for v in (figure["mean"], figure["low"], figure["high"]) if v is not None)
-
-
-def _load(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -7,11 +7,9 @@ from a user or a model is escaped. It knows the store, not how the texts were ma
 from __future__ import annotations
 
 from collections import Counter
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import jinja2
-
+from personalm.pages import open_page
 from personalm.records import Key
 from personalm.settings import Selection
 from personalm.store.reading import read_table, status
@@ -42,16 +40,7 @@ def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
         row["candidates"] = candidates.get(row["key"], [])
         row["why_not"] = _why_not(row)
         row["way"] = _way(row["style_score"], row["own_mark"])
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(_load),
-    )
-    environment.filters["number"] = _number
-    environment.filters["short"] = _short
-    page = environment.get_template("page.html")
+    page = open_page(__package__, "page.html", number=_number, short=_short)
     rejections = _read(output, "rejections", subjects)
     scored = [r for r in results if None not in (r["style_score"], r["own_mark"])]
     dropped = Counter(
@@ -96,10 +85,6 @@ def _why_not(row: Row) -> str | None:
 def _way(score: float | None, mark: float | None) -> int:
     """Return how far a score is on its way from a stranger's to the own mark, in percent."""
     return round(100 * min(max(score / mark, 0.0), 1.0)) if score and mark and mark > 0 else 0
-
-
-def _load(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _number(value: float | None) -> str:
