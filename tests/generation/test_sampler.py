@@ -284,7 +284,7 @@ def test_drawing_leaves_the_logits_as_they_are() -> None:
     """They tell afterwards how likely the model itself found what was drawn."""
     logits = torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(4))
     before = logits.clone()
-    sampler = make_sampler(3, temperature=0.0, no_repeat_ngram=1, repetition_penalty=1.5)
+    sampler = make_sampler(3, temperature=0.0, no_repeat_ngram=1)
 
     tokens = {int(sampler.draw(logits)[0][0]) for _ in range(5)}
 
