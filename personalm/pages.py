@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def open_page(package: str, name: str, **filters: Callable[..., str]) -> jinja2.Template:
-    """Return the template of a page that lies in a package; an unknown name in it is an error."""
+def open_page(package: str, **filters: Callable[..., str]) -> jinja2.Template:
+    """Return the template `page.html` of a package; an unknown name in it is an error."""
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -20,4 +20,4 @@ def open_page(package: str, name: str, **filters: Callable[..., str]) -> jinja2.
         loader=jinja2.PackageLoader(package, ""),
     )
     environment.filters.update(filters)
-    return environment.get_template(name)
+    return environment.get_template("page.html")

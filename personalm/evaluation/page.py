@@ -99,7 +99,7 @@ class Chart:
 
 def render_page(metrics: Figures) -> str:
     """Return the page as HTML."""
-    return open_page(__package__, "page.html", figure=show).render(
+    return open_page(__package__, figure=show).render(
         m=metrics,
         headline=headline_of(metrics),
         is_written="swap_lift" in metrics,

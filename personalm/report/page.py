@@ -40,7 +40,7 @@ def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
         row["candidates"] = candidates.get(row["key"], [])
         row["why_not"] = _why_not(row)
         row["way"] = _way(row["style_score"], row["own_mark"])
-    page = open_page(__package__, "page.html", number=_number, short=_short)
+    page = open_page(__package__, number=_number, short=_short)
     rejections = _read(output, "rejections", subjects)
     scored = [r for r in results if None not in (r["style_score"], r["own_mark"])]
     dropped = Counter(

@@ -212,8 +212,7 @@ _ALLOWED = {
         "self.metered(source)",
         "self.parse(source)",
     },
-    "personalm/evaluation/page.py": {"environment.get_template('page.html')"},
-    "personalm/report/page.py": {"environment.get_template('page.html')"},
+    "personalm/pages.py": {"environment.get_template('page.html')"},
 }
 _OTHER_LOADS = ("re.compile", "json.load", "self._journal.load", "self.load")
 
