@@ -7,6 +7,7 @@ memory is bounded however many buckets there are. Folders and files are for thei
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,8 @@ class Buckets:
         self._targets: list[NDArray[np.int64]] = []
         self._num_rows = 0
         self._num_bytes = 0
+        self.written: Counter[int] = Counter()
+        """Rows that this object has laid into each bucket."""
 
     def create(self) -> None:
         """Make the folder."""
@@ -81,6 +84,7 @@ class Buckets:
     def replace(self, bucket: int, table: pa.Table) -> None:
         """Write a bucket anew, as one stream."""
         self._path(bucket).unlink(missing_ok=True)
+        self.written[bucket] = 0
         if len(table):
             self._append(bucket, table)
 
@@ -89,6 +93,7 @@ class Buckets:
         with ipc.new_stream(sink, self._schema, options=_OPTIONS) as writer:
             writer.write_table(table)
         write_private(self._path(bucket), sink.getvalue())
+        self.written[bucket] += len(table)
 
     def _path(self, bucket: int) -> Path:
         return self._folder / f"{bucket:04d}.arrow"

@@ -4,12 +4,19 @@ A bucket holds all that its users' records need, copies of the voices and thread
 requests name included, so that it is read on its own, by any process. Which bucket a user falls
 in depends on nothing but the id. A spill holds personal data: its folder is private, and goes
 when the spill is closed.
+
+A spill that loses rows would lose users without a word, so every bucket is counted when it is
+read. Whoever spills into the same folder takes another one inside it, and what was there before
+goes: of two at once, neither reads the other's rows.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -24,14 +31,15 @@ from personalm.inputs.spilling import SCHEMAS, Spilling
 from personalm.inputs.users import UserRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from personalm.records import UserInputs
     from personalm.settings import Inputs
 
-_VERSION = 2
+_VERSION = 3
+_NAME = re.compile(r"[0-9a-f]{16}")
 _MARK = "spill"
 _MANIFEST = "manifest.json"
 _INTERACTIONS = "interactions"
@@ -39,13 +47,18 @@ _INTERACTIONS = "interactions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spill:
-    """The inputs, in buckets on disk; see `spill`."""
+    """The inputs, in buckets on disk; see `spill`.
+
+    `name` is that of the folder inside `folder` with the buckets, `numbers` says how many rows of
+    what each bucket has.
+    """
 
     folder: Path
+    name: str
     num_buckets: int
     has_requests: bool
     report: InputReport
-    requests_by_bucket: tuple[int, ...]
+    numbers: Mapping[str, tuple[int, ...]]
     is_owner: bool
     """Whether closing deletes the folder: it is not for a process that only attached."""
 
@@ -56,41 +69,61 @@ class Spill:
             values = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             values = {}
-        if values.get("version") != _VERSION:
+        if values.get("version") != _VERSION or not _NAME.fullmatch(str(values.get("name"))):
             raise InputError(
                 f"{folder} holds no finished spill of this version",
                 remedy="Start the run again, so that it reads the inputs anew.",
             )
         return cls(
             folder=folder,
+            name=values["name"],
             num_buckets=values["num_buckets"],
             has_requests=values["has_requests"],
             report=InputReport.from_json(values["report"]),
-            requests_by_bucket=tuple(values["requests_by_bucket"]),
+            numbers={name: tuple(each) for name, each in values["numbers"].items()},
             is_owner=False,
         )
 
     def num_requests(self, bucket: int) -> int:
         """Return the number of rows of the requests table in a bucket."""
-        return self.requests_by_bucket[bucket]
+        return self.numbers["requests"][bucket]
 
     def read(self, bucket: int) -> Iterator[UserInputs]:
-        """Yield the users of a bucket in the order of their digests."""
-        buckets = {name: Buckets(self.folder / name, schema) for name, schema in SCHEMAS.items()}
-        return UserRows(**{name: each.read(bucket) for name, each in buckets.items()}).users()
+        """Yield the users of a bucket in the order of their digests.
+
+        Raises StoreError where rows have gone or come since they were laid there.
+        """
+        return UserRows(**{name: self._rows(name, bucket) for name in SCHEMAS}).users()
 
     def texts(self, bucket: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the id of each user of a bucket with the texts of all that the user wrote."""
-        rows = Buckets(self.folder / _INTERACTIONS, SCHEMAS[_INTERACTIONS]).read(bucket)
+        """Yield the id of each user of a bucket with the texts of all that the user wrote.
+
+        Raises StoreError as `read` does.
+        """
+        rows = self._rows(_INTERACTIONS, bucket)
         ids, texts = (rows.column(name).to_pylist() for name in ("user_id", "text"))
         # A bucket is sorted by user.
         for user_id, group in groupby(zip(ids, texts, strict=True), itemgetter(0)):
             yield user_id, tuple(text for _, text in group if text)
 
+    def _rows(self, name: str, bucket: int) -> pa.Table:
+        """Return the rows of a table in a bucket, all of them."""
+        try:
+            rows = Buckets(self.folder / self.name / name, SCHEMAS[name]).read(bucket)
+        except (OSError, pa.ArrowInvalid):
+            rows = None
+        if rows is None or len(rows) != self.numbers[name][bucket]:
+            raise StoreError(
+                f"{self.folder} has lost or gained inputs of this run since they were read",
+                remedy="Another run, or whatever clears temporary files, was there. "
+                "Run again: finished units are kept.",
+            )
+        return rows
+
     def close(self) -> None:
-        """Delete the folder, if this is the spill that wrote it."""
+        """Delete what this spill wrote, if it did."""
         if self.is_owner:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _delete(self.folder, self.name)
 
     def __enter__(self) -> Self:
         return self
@@ -117,27 +150,31 @@ def spill(
     not follow the data contract, StoreError where the folder cannot be written. Whatever goes
     wrong, nothing is left behind.
     """
-    spilling = Spilling(inputs, folder, num_buckets=num_buckets, on_rows=on_rows)
+    name = secrets.token_hex(8)
+    own = folder / name
+    spilling = Spilling(inputs, own, num_buckets=num_buckets, on_rows=on_rows)
     _refuse_foreign(folder)
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True)
         write_private(folder / _MARK, b"")
-        report, requests_by_bucket = spilling.write()
+        own.mkdir(mode=PRIVATE_FOLDER)
+        report, numbers = spilling.write()
         # Arrow keeps what it has freed for later, and nothing later needs as much.
         pa.default_memory_pool().release_unused()
         spilled = Spill(
             folder=folder,
+            name=name,
             num_buckets=num_buckets,
             has_requests=spilling.has_requests,
             report=report,
-            requests_by_bucket=requests_by_bucket,
+            numbers=numbers,
             is_owner=True,
         )
         _write_manifest(spilled)
     except BaseException as error:
         free = _free_bytes(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder, name)
         if isinstance(error, OSError):
             raise StoreError(
                 f"the inputs cannot be laid out in {folder}: {error.strerror or error}; "
@@ -153,11 +190,20 @@ def _write_manifest(spilled: Spill) -> None:
         "num_buckets": spilled.num_buckets,
         "has_requests": spilled.has_requests,
         "report": spilled.report.to_json(),
-        "requests_by_bucket": spilled.requests_by_bucket,
+        "name": spilled.name,
+        "numbers": spilled.numbers,
     }
     unfinished = spilled.folder / f"{_MANIFEST}.tmp"
     write_private(unfinished, json.dumps(values).encode())
     unfinished.replace(spilled.folder / _MANIFEST)
+
+
+def _delete(folder: Path, name: str) -> None:
+    """Delete a spill; its folder stays where another one has begun in it meanwhile."""
+    shutil.rmtree(folder / name, ignore_errors=True)
+    with suppress(OSError):
+        if not any(_NAME.fullmatch(path.name) for path in folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _refuse_foreign(folder: Path) -> None:

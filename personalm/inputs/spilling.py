@@ -103,8 +103,8 @@ class Spilling:
         self._threads = Routes(num_buckets)
         self._requests = RequestRows()
 
-    def write(self) -> tuple[InputReport, tuple[int, ...]]:
-        """Read every table once; return the report, and the number of requests of each bucket."""
+    def write(self) -> tuple[InputReport, dict[str, tuple[int, ...]]]:
+        """Read every table once; return the report, and how many rows of what each bucket has."""
         for buckets in self._buckets.values():
             buckets.create()
         self._spill_requests()
@@ -112,13 +112,18 @@ class Spilling:
         self._spill(INTERACTIONS)
         for buckets in self._buckets.values():
             buckets.flush()
-        num_requests = tuple(self._settle(bucket) for bucket in range(self._num_buckets))
+        for bucket in range(self._num_buckets):
+            self._settle(bucket)
         read = {table for table, found in self._tables.items() if found}
         read |= {REQUESTS.table} if self.has_requests else set()
         tallies = [tally for tally in self._tallies.values() if tally.table in read]
         if self._items:
             self._items.note_skipped(self._items_tally)
-        return make_report(tallies, unread=(self._items_tally,)), num_requests
+        numbers = {
+            name: tuple(buckets.written[bucket] for bucket in range(self._num_buckets))
+            for name, buckets in self._buckets.items()
+        }
+        return make_report(tallies, unread=(self._items_tally,)), numbers
 
     def _read(self, contract: Contract) -> Iterator[Batch]:
         table = self._tables[contract.table]
@@ -182,8 +187,8 @@ class Spilling:
         targets: NDArray[np.int64] = buckets[coded.indices.to_numpy()]
         return targets
 
-    def _settle(self, bucket: int) -> int:
-        """Sort a bucket, take out what is there twice, and return its number of requests."""
+    def _settle(self, bucket: int) -> None:
+        """Sort a bucket, and take out what is there twice."""
         for name, (settle, column, why, remedy) in _SETTLERS.items():
             kept, num_dropped = settle(self._buckets[name].read(bucket))
             self._drop(name, column, why, num_dropped, remedy)
@@ -194,7 +199,6 @@ class Spilling:
         requests = settle_requests(self._buckets["requests"].read(bucket))
         self._requests.refuse_twice(requests)
         self._buckets["requests"].replace(bucket, requests)
-        return len(requests)
 
     def _drop_older(self, name: str, num_dropped: int) -> None:
         why = f"rows dropped: the user has {self._max_user_interactions:,} newer ones"

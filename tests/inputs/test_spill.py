@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import stat
 import subprocess
 import sys
@@ -377,6 +378,42 @@ class TestFolder:
             assert (report, has_requests) == (spilled.report, True)
             assert sum(num_requests) == 2
             assert replace(spilled, is_owner=False) == Spill.attach(spilled.folder)
+
+    @pytest.mark.parametrize("damage", ["gone", "cut", "twice", "all gone"])
+    def test_rows_that_are_lost_or_gained_are_no_empty_bucket(
+        self, inputs: Inputs, tmp_path: Path, damage: str
+    ) -> None:
+        """Users are never left out, and none is served from half of a history, without a word."""
+        with spill(inputs, tmp_path / "s", num_buckets=1) as spilled:
+            (file,) = spilled.folder.rglob("interactions/*.arrow")
+            if damage == "gone":
+                file.unlink()
+            elif damage == "all gone":
+                shutil.rmtree(spilled.folder)
+            else:
+                data = file.read_bytes()
+                file.write_bytes(data[: len(data) // 2] if damage == "cut" else data * 2)
+
+            with pytest.raises(StoreError, match="lost or gained inputs"):
+                list(spilled.read(0))
+            with pytest.raises(StoreError, match="lost or gained inputs"):
+                list(spilled.texts(0))
+
+    def test_of_two_spills_in_one_folder_the_later_one_is_whole(
+        self, inputs: Inputs, tmp_path: Path
+    ) -> None:
+        """The earlier one finds nothing any more, and takes nothing of the other with it."""
+        with spill(inputs, tmp_path / "s", num_buckets=1) as later:
+            expected = list(later.read(0))
+        first = spill(inputs, tmp_path / "s", num_buckets=1)
+        second = spill(inputs, tmp_path / "s", num_buckets=1)
+
+        with pytest.raises(StoreError, match="lost or gained inputs"):
+            list(first.read(0))
+        first.close()
+        assert list(second.read(0)) == expected
+        second.close()
+        assert not (tmp_path / "s").exists()
 
     def test_what_is_no_finished_spill_cannot_be_attached(
         self, inputs: Inputs, tmp_path: Path
