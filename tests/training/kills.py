@@ -1,6 +1,7 @@
 """Random kills of the real command while it trains a tiny GPT-2.
 
-It is started again and again, killed at times drawn at random, half of them while steps are done.
+It is started again and again. The first kill comes when a checkpoint is complete, however fast or
+slow the machine is; the others at times drawn at random, half of them while steps are done.
 What it publishes in the end is compared with an undisturbed training, weight for weight.
 """
 
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,15 +67,15 @@ def kill_trainings(config: Path, place: Path, *, num_kills: int, seed: int) -> T
         return tally
     output = place / "model"
     while tally.num_kills < num_kills:
+        log = place / "killed.log"
         in_training = tally.num_kills % 2 == 0
-        span = undisturbed.training_seconds if in_training else undisturbed.seconds
-        ended = _train(
-            config,
-            output,
-            place / "killed.log",
-            delay=chance.uniform(0, span),
-            after=_TRAINING if in_training else None,
-        )
+        if tally.num_kills == 0:
+            ended = _train(config, output, log, delay=0.0, after=partial(_has_checkpoint, output))
+        elif in_training:
+            delay = chance.uniform(0, undisturbed.training_seconds)
+            ended = _train(config, output, log, delay=delay, after=partial(_is_training, log))
+        else:
+            ended = _train(config, output, log, delay=chance.uniform(0, undisturbed.seconds))
         tally.num_resumed += "going on after step" in ended.messages
         if not ended.was_killed:
             _compare(output, right, tally)
@@ -104,10 +106,24 @@ def _compare(output: Path, right: Path, tally: TrainingKills) -> None:
         tally.violations.append(f"kill {tally.num_kills}: {error}")
 
 
+def _is_training(log: Path) -> bool:
+    return _TRAINING in log.read_text()
+
+
+def _has_checkpoint(output: Path) -> bool:
+    marks = f".{output.name}.training/checkpoints/*/complete.json"
+    return any(output.parent.glob(marks))
+
+
 def _train(
-    config: Path, output: Path, log: Path, *, delay: float | None = None, after: str | None = None
+    config: Path,
+    output: Path,
+    log: Path,
+    *,
+    delay: float | None = None,
+    after: Callable[[], bool] | None = None,
 ) -> _Ended:
-    """Run the command; kill it so many seconds after its start, or after it has said something."""
+    """Run the command; kill it so many seconds after its start, or after something is true."""
     arguments = ["finetune", "--config", str(config), "--output", str(output)]
     began = time.monotonic()
     with log.open("w") as messages:
@@ -118,8 +134,9 @@ def _train(
             stdout=subprocess.DEVNULL,
             stderr=messages,
         )
-        said = after if delay is not None else _TRAINING
-        training = _wait(process, lambda: said is None or said in log.read_text())
+        if delay is None:
+            after = partial(_is_training, log)
+        training = _wait(process, after) if after is not None else began
         if delay is not None:
             _wait(process, lambda: time.monotonic() - training >= delay)
             process.kill()
