@@ -77,7 +77,7 @@ class Stopwatch:
 
 def watch_run(stopwatch: Stopwatch) -> None:
     """Let the stopwatch follow a run of this process from here on."""
-    from personalm import pipeline  # noqa: PLC0415 - its load is a part of what is timed
+    from personalm import intake, pipeline  # noqa: PLC0415 - its load is a part of what is timed
     from personalm.generation.scripted import ScriptedEngine  # noqa: PLC0415 - the same
     from personalm.inputs.spill import Spill  # noqa: PLC0415 - the same
     from personalm.planning.planner import Planner  # noqa: PLC0415 - the same
@@ -86,7 +86,8 @@ def watch_run(stopwatch: Stopwatch) -> None:
     from personalm.store.journal import Journal  # noqa: PLC0415 - the same
     from personalm.store.store import Store  # noqa: PLC0415 - the same
 
-    stopwatch.watch(pipeline, "spill", "read and spill")
+    stopwatch.watch(intake, "spill", "read and spill")
+    stopwatch.watch(pipeline, "make_missing", "impostor pool and leak index")
     stopwatch.watch_steps(Spill, "read", "read buckets")
     stopwatch.watch(Planner, "plan", "plan")
     stopwatch.watch(Prompter, "prompt", "prompt")
