@@ -18,6 +18,7 @@ from personalm.records import Candidate
 from personalm.selection.case import Case
 from personalm.selection.gates import build_gates
 from personalm.selection.styles import MAX_TEXTS
+from personalm.selection.threads import one_blas_thread
 from personalm.selection.trimming import trim_to_sentence
 from personalm.selection.voices import Voice, Voices
 
@@ -108,6 +109,10 @@ class Selector:
         a verdict with an error; nothing else is touched by them. Raises EngineError where the
         embedder fails for every text.
         """
+        with one_blas_thread():
+            return self._judge(trials)
+
+    def _judge(self, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
         attempts = [self._attempt(trial) for trial in trials]
         gated = [() if isinstance(attempt, str) else attempt for attempt in attempts]
         voices = [self._voice_of(trial.task) for trial in trials]
