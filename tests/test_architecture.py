@@ -14,6 +14,7 @@ BASE = {
     "records",
     "settings",
     "errors",
+    "disks",
     "hashing",
     "pages",
     "kinds",

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
+from personalm.disks import disk_is_full, is_of_a_full_disk
 from personalm.errors import InputError, StoreError
 from personalm.inputs.buckets import PRIVATE_FOLDER, Buckets, write_private
 from personalm.inputs.report import InputReport
@@ -173,14 +174,16 @@ def spill(
         )
         _write_manifest(spilled)
     except BaseException as error:
-        free = _free_bytes(folder)
+        if not isinstance(error, OSError):
+            _delete(folder, name)
+            raise
+        if is_of_a_full_disk(error):
+            refusal = disk_is_full(folder / name)  # before what was written makes room again
+        else:
+            reason = error.strerror or error
+            refusal = StoreError(f"the inputs cannot be laid out in {folder}: {reason}")
         _delete(folder, name)
-        if isinstance(error, OSError):
-            raise StoreError(
-                f"the inputs cannot be laid out in {folder}: {error.strerror or error}; "
-                f"{free:,} bytes are free there"
-            ) from None
-        raise
+        raise refusal from None
     return spilled
 
 
@@ -215,10 +218,3 @@ def _refuse_foreign(folder: Path) -> None:
             f"{folder} is in the way: it was not made by reading inputs",
             remedy="Move it away, or name another folder.",
         )
-
-
-def _free_bytes(folder: Path) -> int:
-    try:
-        return shutil.disk_usage(folder if folder.exists() else folder.parent).free
-    except OSError:
-        return 0

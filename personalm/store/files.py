@@ -16,6 +16,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from personalm.disks import disk_is_full, is_of_a_full_disk
 from personalm.errors import StoreError, StoreLockedError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ TEMPORARY = ".tmp-"
 
 _PRIVATE = 0o700
 _SHARED = 0o777
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 )
@@ -300,17 +300,7 @@ def _in_words(path: Path, *passed: type[OSError], verb: str = "written") -> Iter
     except passed:
         raise
     except OSError as error:
-        if error.errno in _FULL:
-            raise StoreError(
-                f"no room for {path}: {_free_space(path)}",
-                remedy="Make room and run again; what is published is as it was.",
-            ) from error
+        if is_of_a_full_disk(error):
+            raise disk_is_full(path) from error
         reason = error.strerror or type(error).__name__
         raise StoreError(f"{path} cannot be {verb}: {reason}") from error
-
-
-def _free_space(path: Path) -> str:
-    for folder in path.parents:
-        with suppress(OSError):
-            return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on its disk"
-    return "the free space is unknown"

@@ -83,7 +83,9 @@ def _fill(place: Path, num_steps: int, *, is_mounted: bool) -> tuple[str, list[s
             if is_mounted:
                 _mount(world, _ROOM, remount=True)
             found += check_end(world, run_command(_RUN.command(world)), new=new)
-            violations += [f"{room // 1024} KiB of room: {violation}" for violation in found]
+            # A line each: this is how the outer process counts them.
+            lines = (" ".join(violation.split()) for violation in found)
+            violations += [f"{room // 1024} KiB of room: {line}" for line in lines]
         finally:
             if is_mounted:
                 subprocess.run(["umount", str(world)], check=True)

@@ -1,0 +1,35 @@
+"""Full disks, told everywhere in the same words: what found no room, and how much there is."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from personalm.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def is_of_a_full_disk(error: OSError) -> bool:
+    """Tell whether the system had no room, or allowed no more of it."""
+    return error.errno in _FULL
+
+
+def disk_is_full(path: Path) -> StoreError:
+    """Return the error of a path that found no room on its disk; the path need not exist."""
+    return StoreError(
+        f"no room for {path}: {_free_space(path)}",
+        remedy="Make room and run again; what is published is as it was.",
+    )
+
+
+def _free_space(path: Path) -> str:
+    for folder in path.parents:
+        with suppress(OSError):
+            return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on its disk"
+    return "the free space is unknown"
