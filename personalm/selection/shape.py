@@ -107,18 +107,20 @@ def _features(text: str) -> tuple[float, ...]:
     sentences = split_sentences(text)
     num_words = measure_length(text)
     num_sentences = max(1, len(sentences))
-    letters = [character for character in text if character.isalpha()]
-    num_cased = sum(1 for letter in letters if letter.isupper() or letter.islower())
+    # By maps and filters: a user's whole history comes through here, letter by letter.
+    letters = "".join(filter(str.isalpha, text))
+    num_upper = sum(map(str.isupper, letters))
+    num_cased = num_upper + sum(map(str.islower, letters))
     plain = _EMOJI.sub(" ", text)
 
     def rate(pattern: re.Pattern[str], base: int) -> float:
-        return math.sqrt(sum(1 for _ in pattern.finditer(plain)) / max(1, base))
+        return math.sqrt(len(pattern.findall(plain)) / max(1, base))
 
     return (
         math.log1p(num_words),
         math.log1p(num_words / num_sentences),
         len(letters) / max(1, num_words),
-        math.sqrt(sum(map(str.isupper, letters)) / max(1, num_cased)),
+        math.sqrt(num_upper / max(1, num_cased)),
         sum(map(starts_lower, sentences)) / num_sentences,
         rate(_COMMA, num_words),
         rate(_STOP, num_sentences),
@@ -128,7 +130,7 @@ def _features(text: str) -> tuple[float, ...]:
         rate(_OTHER_MARK, num_words),
         math.sqrt(sum(map(str.isdigit, text)) / max(1, len(text))),
         math.sqrt(count_emoji(text) / num_sentences),
-        math.sqrt(sum(1 for _ in _CONTRACTION.finditer(text)) / max(1, num_words)),
+        math.sqrt(len(_CONTRACTION.findall(text)) / max(1, num_words)),
         float(GREETING.match(text) is not None),
         float(SIGN_OFF.search(text) is not None),
         len(_KANA.findall(text)) / max(1, len(letters)),
