@@ -38,6 +38,21 @@ def test_there_is_one_thread_within_and_as_many_as_before_afterwards() -> None:
     assert after == before == {2}
 
 
+def test_the_last_to_leave_gives_the_threads_back() -> None:
+    """Threads of a server overlap as they like: the first must not leave one thread for good."""
+    first, second = one_blas_thread(), one_blas_thread()
+    with threadpool_limits(limits=2, user_api="blas"):
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        between = _num_threads()
+        second.__exit__(None, None, None)
+        after = _num_threads()
+
+    assert between == {1}
+    assert after == {2}
+
+
 def test_texts_are_judged_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever calls: a run, a notebook, an evaluation."""
     seen: list[set[int]] = []
