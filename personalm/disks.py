@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from personalm.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -26,6 +27,17 @@ def disk_is_full(path: Path) -> StoreError:
         f"no room for {path}: {_free_space(path)}",
         remedy="Make room and run again; what is published is as it was.",
     )
+
+
+@contextmanager
+def full_disk_in_words(path: Path) -> Iterator[None]:
+    """Turn what the system says of a full disk into a StoreError; all else goes through."""
+    try:
+        yield
+    except OSError as error:
+        if is_of_a_full_disk(error):
+            raise disk_is_full(path) from None
+        raise
 
 
 def _free_space(path: Path) -> str:

@@ -62,7 +62,7 @@ def make_leaks(
         return None
     num_words = _num_words(selection)
     # In the spill's private folder, which goes with it.
-    builder = LeakIndexBuilder(spilled.folder / LEAKS, num_words=num_words)
+    builder = LeakIndexBuilder(spilled.own_folder / LEAKS, num_words=num_words)
     for item in items:
         builder.add_common(_texts_of(item))
     for bucket in range(spilled.num_buckets):

@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm import generate_for, pipeline
+from personalm.errors import StoreError
 from personalm.forecasting import forecast
-from personalm.leaks import LEAKS, find_leaks, take_out
+from personalm.inputs.spill import spill
+from personalm.leaks import LEAKS, find_leaks, make_leaks, take_out
 from personalm.pipeline import Run, open_run
 from personalm.selection.grams import grams_of
 from personalm.store.forgetting import forget
@@ -245,3 +247,21 @@ def test_a_run_that_dies_before_the_index_is_published_starts_over(
 
     assert summary.counts.resumed > 0
     assert edition_of(settings) == edition
+
+
+def test_another_run_that_reads_its_inputs_takes_no_rows_out_of_the_index(tmp_path: Path) -> None:
+    """Where the lock was lost the run ends, rather than go on with an index that lacks some."""
+    settings = settings_of(tmp_path, PEOPLE)
+    store = Store.open(settings.output, buckets=1)
+    folder = tmp_path / "spill"
+    ours = spill(settings.inputs, folder, num_buckets=1)
+    make_leaks(ours, store.artefacts, items=(), selection=settings.selection)
+    assert (ours.own_folder / LEAKS).is_dir()
+
+    theirs = spill(settings.inputs, folder, num_buckets=1)
+
+    with pytest.raises(StoreError, match="lost or gained"):
+        make_leaks(ours, store.artefacts, items=(), selection=settings.selection)
+    assert make_leaks(theirs, store.artefacts, items=(), selection=settings.selection)
+    theirs.close()
+    assert not folder.exists()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from personalm.records import UserInputs
     from personalm.settings import Inputs
 
-_VERSION = 3
+_VERSION = 4
 _NAME = re.compile(r"[0-9a-f]{16}")
 _MARK = "spill"
 _MANIFEST = "manifest.json"
@@ -50,8 +50,8 @@ _INTERACTIONS = "interactions"
 class Spill:
     """The inputs, in buckets on disk; see `spill`.
 
-    `name` is that of the folder inside `folder` with the buckets, `numbers` says how many rows of
-    what each bucket has.
+    `name` is that of the folder inside `folder` with the buckets, `num_rows` says how many rows of
+    each table lie in each bucket.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ class Spill:
     num_buckets: int
     has_requests: bool
     report: InputReport
-    numbers: Mapping[str, tuple[int, ...]]
+    num_rows: Mapping[str, tuple[int, ...]]
     is_owner: bool
     """Whether closing deletes the folder: it is not for a process that only attached."""
 
@@ -81,13 +81,18 @@ class Spill:
             num_buckets=values["num_buckets"],
             has_requests=values["has_requests"],
             report=InputReport.from_json(values["report"]),
-            numbers={name: tuple(each) for name, each in values["numbers"].items()},
+            num_rows={name: tuple(each) for name, each in values["num_rows"].items()},
             is_owner=False,
         )
 
+    @property
+    def own_folder(self) -> Path:
+        """Folder of this spill alone, for what is made of it; it goes when the spill is closed."""
+        return self.folder / self.name
+
     def num_requests(self, bucket: int) -> int:
         """Return the number of rows of the requests table in a bucket."""
-        return self.numbers["requests"][bucket]
+        return self.num_rows["requests"][bucket]
 
     def read(self, bucket: int) -> Iterator[UserInputs]:
         """Yield the users of a bucket in the order of their digests.
@@ -110,10 +115,10 @@ class Spill:
     def _rows(self, name: str, bucket: int) -> pa.Table:
         """Return the rows of a table in a bucket, all of them."""
         try:
-            rows = Buckets(self.folder / self.name / name, SCHEMAS[name]).read(bucket)
+            rows = Buckets(self.own_folder / name, SCHEMAS[name]).read(bucket)
         except (OSError, pa.ArrowInvalid):
             rows = None
-        if rows is None or len(rows) != self.numbers[name][bucket]:
+        if rows is None or len(rows) != self.num_rows[name][bucket]:
             raise StoreError(
                 f"{self.folder} has lost or gained inputs of this run since they were read",
                 remedy="Another run, or whatever clears temporary files, was there. "
@@ -160,7 +165,7 @@ def spill(
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True)
         write_private(folder / _MARK, b"")
         own.mkdir(mode=PRIVATE_FOLDER)
-        report, numbers = spilling.write()
+        report, num_rows = spilling.write()
         # Arrow keeps what it has freed for later, and nothing later needs as much.
         pa.default_memory_pool().release_unused()
         spilled = Spill(
@@ -169,7 +174,7 @@ def spill(
             num_buckets=num_buckets,
             has_requests=spilling.has_requests,
             report=report,
-            numbers=numbers,
+            num_rows=num_rows,
             is_owner=True,
         )
         _write_manifest(spilled)
@@ -194,7 +199,7 @@ def _write_manifest(spilled: Spill) -> None:
         "has_requests": spilled.has_requests,
         "report": spilled.report.to_json(),
         "name": spilled.name,
-        "numbers": spilled.numbers,
+        "num_rows": spilled.num_rows,
     }
     unfinished = spilled.folder / f"{_MANIFEST}.tmp"
     write_private(unfinished, json.dumps(values).encode())

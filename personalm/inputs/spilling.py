@@ -119,11 +119,11 @@ class Spilling:
         tallies = [tally for tally in self._tallies.values() if tally.table in read]
         if self._items:
             self._items.note_skipped(self._items_tally)
-        numbers = {
+        num_rows = {
             name: tuple(buckets.written[bucket] for bucket in range(self._num_buckets))
             for name, buckets in self._buckets.items()
         }
-        return make_report(tallies, unread=(self._items_tally,)), numbers
+        return make_report(tallies, unread=(self._items_tally,)), num_rows
 
     def _read(self, contract: Contract) -> Iterator[Batch]:
         table = self._tables[contract.table]

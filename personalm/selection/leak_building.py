@@ -7,10 +7,13 @@ one part at a time is put in order. Memory is bounded by the rows that wait and 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from personalm.disks import full_disk_in_words
+from personalm.errors import StoreError
 from personalm.selection.grams import grams_of
 from personalm.selection.leak_index import (
     MAX_OWNERS,
@@ -47,7 +50,8 @@ class LeakIndexBuilder:
         self._waiting: list[NDArray[np.void]] = []
         self._num_waiting = 0
         self._num_added = 0
-        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True)
+        with _in_words(folder):
+            folder.mkdir(mode=_PRIVATE_FOLDER)
 
     def add(self, user_id: str, texts: Iterable[str]) -> None:
         """Take up the texts of a user; all of them, or some."""
@@ -61,16 +65,21 @@ class LeakIndexBuilder:
     def finish(self) -> Callable[[], Iterator[bytes]]:
         """Put the rows in order; return what gives the bytes of the index.
 
-        They lie in the builder's folder until then.
+        They lie in the builder's folder until then. Raises StoreError where rows have gone from it
+        meanwhile: an index without them would let through what it is there to find.
         """
         bits = choose_bits(self._num_added)
         counts = np.zeros(1 << bits, np.int64)
         body = self._folder / "body"
         _append(body, b"")
+        num_found = 0
         for rows in self._parts():
+            num_found += len(rows)
             kept = _settle(rows)
             counts += count_blocks([kept], bits)
             _append(body, kept.tobytes())
+        if num_found != self._num_added:
+            raise _lost(self._folder)
         head = head_of(counts, self._num_words)
 
         def chunks() -> Iterator[bytes]:
@@ -156,6 +165,24 @@ def _settle(rows: NDArray[np.void]) -> NDArray[np.void]:
 
 
 def _append(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE_FILE)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(data)
+    with _in_words(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE_FILE)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(data)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Say of a path that its disk is full, or that its folder has gone."""
+    try:
+        with full_disk_in_words(path):
+            yield
+    except FileNotFoundError:
+        raise _lost(path.parent) from None
+
+
+def _lost(folder: Path) -> StoreError:
+    return StoreError(
+        f"{folder} has lost or gained rows of the leak index while it was made",
+        remedy="Another run, or whatever clears temporary files, was there. Run again.",
+    )

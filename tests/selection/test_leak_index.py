@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalm.errors import StoreDamagedError
+from personalm.errors import StoreDamagedError, StoreError
 from personalm.selection import leak_building
 from personalm.selection.grams import grams_of
 from personalm.selection.leak_building import LeakIndexBuilder, take_out
@@ -145,3 +147,41 @@ def test_what_is_laid_down_is_private(tmp_path: Path, monkeypatch: pytest.Monkey
     made = list((tmp_path / "scratch").iterdir())
     assert made
     assert all(p.stat().st_mode & 0o077 == 0 for p in [tmp_path / "scratch", *made])
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "twice", "all gone"])
+def test_an_index_that_lost_rows_while_it_was_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """It would not know the runs of words that it lost, and let them through."""
+    monkeypatch.setattr(leak_building, "_MAX_WAITING", 1)
+    builder = LeakIndexBuilder(tmp_path / "scratch", num_words=3)
+    builder.add("u", ["ab cd ef gh ij"])
+    part = next(iter((tmp_path / "scratch").iterdir()))
+    data = part.read_bytes()
+    if damage == "gone":
+        part.unlink()
+    elif damage == "all gone":
+        for each in (tmp_path / "scratch").iterdir():
+            each.unlink()
+    else:
+        part.write_bytes(data[:-1] if damage == "cut" else data * 2)
+
+    with pytest.raises(StoreError, match="lost or gained rows of the leak index"):
+        builder.finish()
+
+
+def test_a_full_disk_is_told_with_the_path_and_the_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the words of the store."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(leak_building, "_MAX_WAITING", 1)
+    builder = LeakIndexBuilder(tmp_path / "scratch", num_words=3)
+    monkeypatch.setattr(os, "fdopen", full)
+
+    with pytest.raises(StoreError, match=r"no room for .*scratch.*: [\d,.]+ MB are free"):
+        builder.add("u", ["ab cd ef gh ij"])
