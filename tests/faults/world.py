@@ -1,6 +1,7 @@
 """A small world for the real command: inputs of two nights, and what readers see of an output.
 
-Everything lies in one folder, so that a copy of it is a world of its own.
+Everything lies in one folder, so that a copy of it is a world of its own. Its people are few, and
+yet enough for what is made of all of them together: the leak index and the pool of impostors.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ FIRST, SECOND = "first.toml", "second.toml"
 USERS = ("canary-ada", "canary-bo", "canary-cy", "canary-dee")
 NEWCOMER = "canary-eve"
 
+# What somebody alone wrote is what an index of leaks and a pool of impostors hold.
+_PLACES = dict(zip((*USERS, NEWCOMER), ("harbour", "mill", "bridge", "lake", "ferry"), strict=True))
+
 _VOLATILE = ["run_id", "generated_at"]
 
 _SETTINGS = """
@@ -44,6 +48,8 @@ candidates = 4
 
 [selection]
 embedder = "scripted"
+min_impostors = 3
+min_scored_texts = 2
 
 [store]
 buckets = 2
@@ -121,8 +127,9 @@ def _write_night(
 ) -> None:
     inputs = place / name.removesuffix(".toml")
     inputs.mkdir(parents=True)
+    verbs = {user: "mended" if user == changed else "rode" for user in users}
     texts = [
-        (user, f"I {'mended' if user == changed else 'rode'} the old bike by the harbour, day {n}")
+        (user, f"I {verbs[user]} the old bike by the {_PLACES[user]}, day {n}")
         for user in users
         for n in range(3)
     ]

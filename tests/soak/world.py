@@ -43,6 +43,7 @@ threads = 1
 
 [selection]
 embedder = "scripted"
+min_impostors = 3
 
 [store]
 buckets = 12
@@ -54,7 +55,7 @@ keep = 3
 _TEMPLATE = """+++
 subject = "topic"
 max_new_tokens = 64
-gates = ["empty"]
+gates = ["empty", "leak"]
 min_words = 1
 +++
 {% for text in samples %}{{ text | one_line }}
