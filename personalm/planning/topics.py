@@ -171,9 +171,10 @@ def _terms_of(text: str, background: frozenset[str]) -> Iterator[_Seen]:
     if _COMMAND.match(text):
         return
     before, head = "", None
+    has_unspaced = _UNSPACED.search(text) is not None
     for number, word in enumerate(_words_of(_URL.sub(" \u2026 ", _ADDRESS.sub("", text)))):
         seen = None
-        if _UNSPACED.search(word):
+        if has_unspaced and _UNSPACED.search(word):
             yield from _unspaced_terms(word, background)
         elif word.isalpha() and len(word) >= _MIN_PART and word.lower() not in background:
             seen = _Seen(words=(word,), before=before, is_start=number == 0)

@@ -65,7 +65,7 @@ class Calibration:
         # The first centroid is that of all texts; each of the others leaves one out.
         others = (total - rows) / (len(rows) - 1)
         centroids = np.vstack([total / len(rows), others]).astype(np.float32)
-        directions = scorer.find_directions(centroids, pool)
+        directions = scorer.find_directions(centroids, strangers)
         means, spreads = _measure(pool @ directions.T, strangers.buckets, selection.min_impostors)
         if not np.isfinite(means[:, 0]).any():
             return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from personalm.languages import MIN_CHARS, identify_language, known_languages
 from personalm.selection.claims import numbers_in
 from personalm.selection.overlap import find
-from personalm.selection.phrases import parse_phrases
+from personalm.selection.phrases import Phrases, phrases_of
 from personalm.selection.words import count_words, is_unspaced, split_words
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ class Required:
     name = "required"
 
     def __init__(self, required_words: Sequence[str]) -> None:
-        self._phrases = parse_phrases(required_words)
+        self._phrases = Phrases(required_words)
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether one of the required words is missing."""
         words = split_words(text)
-        phrases = (*self._phrases, *parse_phrases(case.required_words))
-        return not all(phrase.stands_in(words) for phrase in phrases)
+        listed = (self._phrases, phrases_of(case.required_words))
+        return not all(phrases.are_all_in(words) for phrases in listed)
 
 
 class MissingFacts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,15 +52,26 @@ class Impostor(Discreet):
     num_words: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+# No slots here and below: what follows from the rows is worked out once, and not for each voice.
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Strangers:
     """Rows of strangers' texts, and which length each of them has."""
 
     rows: NDArray[np.float32]
     buckets: NDArray[np.int64]
 
+    @cached_property
+    def mean(self) -> NDArray[np.float32]:
+        """Mean of the rows. *Shape:* (columns,)."""
+        return self.rows.mean(axis=0)
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+    @cached_property
+    def spread(self) -> NDArray[np.float32]:
+        """Standard deviation of each column. *Shape:* (columns,)."""
+        return self.rows.std(axis=0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Impostors(Discreet):
     """The pool: a row for each text, whose it is, in which language, and of how many words.
 
@@ -74,10 +86,25 @@ class Impostors(Discreet):
 
     def strangers_to(self, owner: str, language: str) -> Strangers:
         """Return the rows of one language, without those of a user, if any are theirs."""
+        if owner in self._owners:
+            return self._choose(language, without=owner)
+        if language not in self._of_language:
+            self._of_language[language] = self._choose(language)
+        return self._of_language[language]
+
+    @cached_property
+    def _owners(self) -> frozenset[str]:
+        return frozenset(self.owners)
+
+    @cached_property
+    def _of_language(self) -> dict[str, Strangers]:
+        return {}
+
+    def _choose(self, language: str, *, without: str | None = None) -> Strangers:
         chosen = [
             place
             for place, (whose, spoken) in enumerate(zip(self.owners, self.languages, strict=True))
-            if whose != owner and spoken == language
+            if whose != without and spoken == language
         ]
         buckets = [length_bucket(self.num_words[place]) for place in chosen]
         return Strangers(rows=self.rows[chosen], buckets=np.array(buckets, dtype=np.int64))

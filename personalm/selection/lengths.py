@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 
-from personalm.selection.words import is_unspaced_word, split_words
+from personalm.selection.words import UNSPACED_CHARACTER, is_unspaced_word, split_words
 
 LENGTHS = ("<25", "25-49", "50-99", "100-299", "300+")
 """Names of the buckets, in words."""
@@ -21,6 +21,8 @@ _CHARACTERS_PER_WORD = 2
 def measure_length(text: str) -> int:
     """Return the length of a text in words; two characters of a script without spaces are one."""
     words = split_words(text)
+    if not UNSPACED_CHARACTER.search("".join(words)):
+        return len(words)
     num_characters = sum(map(is_unspaced_word, words))
     return len(words) - num_characters + math.ceil(num_characters / _CHARACTERS_PER_WORD)
 

@@ -7,13 +7,15 @@ phrase stands for any end of its last word.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from personalm.selection.words import split_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,38 @@ class Phrase:
         return False
 
 
-def parse_phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:
-    """Read phrases, leaving out those without a word."""
-    return tuple(phrase for phrase in map(Phrase.parse, texts) if phrase.words)
+class Phrases:
+    """Phrases that are looked for together: a text is gone through once, however many they are."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Read phrases, leaving out those without a word."""
+        self._all = tuple(phrase for phrase in map(Phrase.parse, texts) if phrase.words)
+        self._closed: dict[str, list[Phrase]] = defaultdict(list)
+        for phrase in self._all:
+            if not phrase.is_open:
+                self._closed[phrase.words[-1]].append(phrase)
+        self._open = tuple(phrase for phrase in self._all if phrase.is_open)
+        self._stems = tuple(phrase.words[-1] for phrase in self._open)
+
+    def is_any_in(self, words: tuple[str, ...]) -> bool:
+        """Tell whether one of the phrases is among the words of a text."""
+        return any(phrase.stands_in(words) for phrase in self._likely(words))
+
+    def are_all_in(self, words: tuple[str, ...]) -> bool:
+        """Tell whether each of the phrases is among the words of a text."""
+        return all(phrase.stands_in(words) for phrase in self._all)
+
+    def _likely(self, words: tuple[str, ...]) -> Iterator[Phrase]:
+        """Yield the phrases whose last word is there."""
+        there = set(words)
+        for word in self._closed.keys() & there:
+            yield from self._closed[word]
+        if self._stems and any(word.startswith(self._stems) for word in there):
+            yield from self._open
+
+
+# A kind's phrases come with each of its candidates.
+@lru_cache(maxsize=64)
+def phrases_of(texts: tuple[str, ...]) -> Phrases:
+    """Return the phrases of a kind, read once."""
+    return Phrases(texts)

@@ -9,7 +9,7 @@ import numpy as np
 from personalm.selection.dark_words import DARK_WORDS
 from personalm.selection.grams import grams_of
 from personalm.selection.personal_data import is_among, personal_data_in
-from personalm.selection.phrases import parse_phrases
+from personalm.selection.phrases import Phrases, phrases_of
 from personalm.selection.words import split_words
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ class Banned:
     name = "banned"
 
     def __init__(self, banned_words: Sequence[str] | None) -> None:
-        self._phrases = parse_phrases(DARK_WORDS if banned_words is None else banned_words)
+        self._phrases = Phrases(DARK_WORDS if banned_words is None else banned_words)
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether a banned word is there, in whatever case and between whatever marks."""
         words = split_words(text)
-        phrases = (*self._phrases, *parse_phrases(case.banned_words))
-        return any(phrase.stands_in(words) for phrase in phrases)
+        listed = (self._phrases, phrases_of(case.banned_words))
+        return any(phrases.is_any_in(words) for phrases in listed)

@@ -17,6 +17,7 @@ from personalm.selection.shape import FEATURES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from personalm.selection.impostors import Strangers
     from personalm.settings import ScorerName
 
 NUM_SHAPE_COLUMNS = len(FEATURES)
@@ -31,12 +32,11 @@ class Scorer(Protocol):
     """One way to tell voices from strangers."""
 
     def find_directions(
-        self, centroids: NDArray[np.float32], strangers: NDArray[np.float32]
+        self, centroids: NDArray[np.float32], strangers: Strangers
     ) -> NDArray[np.float32]:
         """Return the direction of each voice, given the mean row of its texts.
 
-        *Shape:* (voices, columns) for `centroids` and what is returned, (texts, columns) for
-        `strangers`.
+        *Shape:* (voices, columns) for `centroids` and what is returned.
         """
 
 
@@ -44,10 +44,10 @@ class EmbeddingScorer:
     """What a text says and how, as a sentence embedder sees it."""
 
     def find_directions(
-        self, centroids: NDArray[np.float32], strangers: NDArray[np.float32]
+        self, centroids: NDArray[np.float32], strangers: Strangers
     ) -> NDArray[np.float32]:
         """Return where the embeddings of a voice lie, seen from their usual place."""
-        directions = centroids - strangers.mean(axis=0)
+        directions = centroids - strangers.mean
         directions[:, directions.shape[1] - NUM_SHAPE_COLUMNS :] = 0
         return directions
 
@@ -56,15 +56,15 @@ class ShapeScorer:
     """How a text is written: length, marks, capitals, greetings; see `shape`."""
 
     def find_directions(
-        self, centroids: NDArray[np.float32], strangers: NDArray[np.float32]
+        self, centroids: NDArray[np.float32], strangers: Strangers
     ) -> NDArray[np.float32]:
         """Return how the shape of a voice differs, in spreads of each feature.
 
         It is the linear discriminant of two clouds of one spread whose features vary
         independently, with a limit to what a single feature can say.
         """
-        spread = np.maximum(strangers.std(axis=0), _MIN_SPREAD)
-        differences = (centroids - strangers.mean(axis=0)) / spread
+        spread: NDArray[np.float32] = np.maximum(strangers.spread, _MIN_SPREAD)
+        differences = (centroids - strangers.mean) / spread
         directions = np.clip(differences, -_MAX_DIFFERENCE, _MAX_DIFFERENCE) / spread
         directions[:, : directions.shape[1] - NUM_SHAPE_COLUMNS] = 0
         return directions
@@ -77,13 +77,13 @@ class MixScorer:
         self._parts = (EmbeddingScorer(), ShapeScorer())
 
     def find_directions(
-        self, centroids: NDArray[np.float32], strangers: NDArray[np.float32]
+        self, centroids: NDArray[np.float32], strangers: Strangers
     ) -> NDArray[np.float32]:
         """Return the sum of the parts, each of which spreads strangers over the same range."""
         directions = np.zeros_like(centroids)
         for part in self._parts:
             found = part.find_directions(centroids, strangers)
-            spread = (strangers @ found.T).std(axis=0)[:, None]
+            spread = (strangers.rows @ found.T).std(axis=0)[:, None]
             np.divide(found, spread, out=found, where=spread > 0)
             directions += np.where(spread > 0, found, 0)
         return directions

@@ -71,10 +71,10 @@ _CONTRACTION = re.compile(
     re.IGNORECASE,
 )
 _EMOJI = re.compile(rf"{EMOJI}|{SMILEY}")
-_COMMA = re.compile("[,，、،]")
+_COMMAS = ",，、،"
+_EXCLAMATIONS = "!！"
+_QUESTIONS = "?？؟"
 _STOP = re.compile(r"(?<![.．])[.。．｡](?![.．\w])")
-_EXCLAMATION = re.compile("[!！]")
-_QUESTION = re.compile("[?？؟]")
 _ELLIPSIS = re.compile(r"\.{2,}|…+|。{2,}|・{3,}")
 _OTHER_MARK = re.compile(r"[;:()\[\]{}\"“”„«»「」『』（）*/\\~–—]|(?<=\s)-(?=\s)")
 _KANA = re.compile("[\u3041-\u30ff]")
@@ -116,16 +116,19 @@ def _features(text: str) -> tuple[float, ...]:
     def rate(pattern: re.Pattern[str], base: int) -> float:
         return math.sqrt(len(pattern.findall(plain)) / max(1, base))
 
+    def rate_marks(marks: str, base: int) -> float:
+        return math.sqrt(sum(plain.count(mark) for mark in marks) / max(1, base))
+
     return (
         math.log1p(num_words),
         math.log1p(num_words / num_sentences),
         len(letters) / max(1, num_words),
         math.sqrt(num_upper / max(1, num_cased)),
         sum(map(starts_lower, sentences)) / num_sentences,
-        rate(_COMMA, num_words),
+        rate_marks(_COMMAS, num_words),
         rate(_STOP, num_sentences),
-        rate(_EXCLAMATION, num_sentences),
-        rate(_QUESTION, num_sentences),
+        rate_marks(_EXCLAMATIONS, num_sentences),
+        rate_marks(_QUESTIONS, num_sentences),
         rate(_ELLIPSIS, num_sentences),
         rate(_OTHER_MARK, num_words),
         math.sqrt(sum(map(str.isdigit, text)) / max(1, len(text))),

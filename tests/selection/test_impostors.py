@@ -80,3 +80,21 @@ def test_who_is_scored_is_no_stranger() -> None:
     assert len(pool.strangers_to("z", "en").rows) == 3
     assert pool.strangers_to("c", "ja").rows.shape == (0, 2)
     assert "en" not in repr(pool)
+
+
+def test_who_is_not_in_the_pool_meets_all_of_the_language() -> None:
+    """The same rows for everybody but those whose texts are among them."""
+    pool = Impostors(
+        rows=np.arange(10, dtype=np.float32).reshape(5, 2),
+        owners=("a", "a", "b", "c", "d"),
+        languages=("en", "en", "en", "de", "en"),
+        num_words=(10, 30, 10, 10, 400),
+        digest="",
+    )
+    everybody = pool.strangers_to("nobody", "en")
+    assert everybody.rows[:, 0].tolist() == [0, 2, 4, 8]
+    assert everybody.buckets.tolist() == [0, 1, 0, 4]
+    assert pool.strangers_to("c", "en").rows[:, 0].tolist() == [0, 2, 4, 8]
+    assert pool.strangers_to("a", "en").rows[:, 0].tolist() == [4, 8]
+    assert pool.strangers_to("nobody", "en").rows[:, 0].tolist() == [0, 2, 4, 8]
+    assert not len(pool.strangers_to("nobody", "fr").rows)
