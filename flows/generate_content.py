@@ -88,8 +88,10 @@ def read_report(row: dict[str, object]) -> BucketReport:
 def publish_artifact(summary: Summary) -> None:
     """Leave the outcome as a table in Prefect's pages: counts only, no personal data."""
     counts = asdict(summary.counts).items()
-    dropped = ((f"dropped: {gate}", number) for gate, number in summary.drops.by_gate.items())
-    rows = "\n".join(f"| {name} | {value} |" for name, value in (*counts, *dropped))
+    drops = summary.drops
+    rejected = ((f"rejected: {reason}", number) for reason, number in drops.by_reason.items())
+    dropped = ((f"dropped: {gate}", number) for gate, number in drops.by_gate.items())
+    rows = "\n".join(f"| {name} | {value} |" for name, value in (*counts, *rejected, *dropped))
     create_markdown_artifact(
         key="generate-content",
         markdown=f"| requests | {summary.counts.requests} |\n|---|---|\n{rows}",

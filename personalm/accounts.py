@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from personalm.discreet import Discreet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from personalm.records import Outcome
 
@@ -60,30 +60,44 @@ EVERYTHING = Scope()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drops:
-    """How many candidates a run has drawn, and how many of them each gate has dropped.
+    """What a run has lost on its way: candidates, by gate, and requests, by reason.
 
-    Those of resumed units are among them. What no gate dropped and was not chosen is only drawn.
+    Those of resumed units are among them. A candidate that no gate dropped and that was not chosen
+    is only drawn.
     """
 
     candidates: int = 0
     by_gate: Mapping[str, int] = field(default_factory=dict)
+    by_reason: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, outcomes: Iterable[Outcome]) -> Drops:
-        """Count the candidates of some outcomes."""
+    def of(cls, outcomes: Sequence[Outcome]) -> Drops:
+        """Count the candidates and the rejections of some outcomes."""
         found = [c.dropped_by for outcome in outcomes for c in outcome.candidates]
-        return cls(candidates=len(found), by_gate=dict(Counter(filter(None, found))))
+        reasons = (o.rejection.reason.value for o in outcomes if o.rejection is not None)
+        return cls(
+            candidates=len(found),
+            by_gate=dict(Counter(filter(None, found))),
+            by_reason=dict(Counter(reasons)),
+        )
 
     def __add__(self, other: Drops) -> Drops:
         return Drops(
             candidates=self.candidates + other.candidates,
             by_gate=dict(Counter(self.by_gate) + Counter(other.by_gate)),
+            by_reason=dict(Counter(self.by_reason) + Counter(other.by_reason)),
         )
 
-    def __str__(self) -> str:
-        ordered = sorted(self.by_gate.items(), key=lambda entry: (-entry[1], entry[0]))
-        gates = ", ".join(f"{gate} {number}" for gate, number in ordered)
-        return f"of {self.candidates} candidates were dropped: {gates or 'none'}"
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What there is to say of it, the most frequent first."""
+        lines = []
+        if self.by_reason:
+            lines.append(f"rejected: {_list(self.by_reason)}")
+        if self.candidates:
+            dropped = _list(self.by_gate) or "none"
+            lines.append(f"of {self.candidates} candidates were dropped: {dropped}")
+        return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,3 +133,8 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         names = [f.name for f in fields(Counts)]
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+def _list(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return ", ".join(f"{name} {number}" for name, number in ordered)

@@ -44,7 +44,7 @@ _SPEC = "spec.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketReport:
-    """What became of one bucket: its counts, what its gates dropped, and the units of its plan.
+    """What became of one bucket: its counts, what was lost on the way, and the units of its plan.
 
     It crosses to other processes and programs: it names no user.
     """
@@ -57,7 +57,7 @@ class BucketReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run did: its counts, what its gates dropped, and the snapshot it made, if any.
+    """What a run did: its counts, what was lost on the way, and the snapshot it made, if any.
 
     `notes` tell which damaged files of the inputs were left out.
     """
@@ -153,6 +153,7 @@ class Run:
             drops += Drops.of(outcomes)
         rejected = self._journal_rejections(plan)
         counts += _count(plan.rejected)
+        drops += Drops.of(plan.rejected)
         if plan.withdrawn:
             self._journal.withdraw(bucket, plan.withdrawn)
         progress.enter_bucket(len(plan.units), done=len(resumed), counts=counts)

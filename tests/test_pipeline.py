@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,20 @@ def test_a_run_without_changes_generates_nothing_and_changes_nothing(settings: S
     assert second.counts.unchanged == first.counts.results + first.counts.rejections
     assert second.snapshot is None
     assert rows_of(settings.output) == before
+
+
+def test_every_rejection_is_counted_by_its_reason(settings: Settings) -> None:
+    """In the summary and in the state of the folder, also of a run that was taken up again."""
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(settings, progress=Killed(5))
+
+    drops = pipeline.run(settings).drops
+
+    reasons = Counter(read_table(settings.output, table="rejections")["reason"].to_pylist())
+    assert len(reasons) > 1
+    assert drops.by_reason == dict(reasons)
+    assert status(settings.output)["drops"]["by_reason"] == dict(reasons)
+    assert drops.lines[0].startswith(f"rejected: {reasons.most_common(1)[0][0]} ")
 
 
 def test_a_skipped_file_stands_in_the_summary(settings: Settings, tmp_path: Path) -> None:

@@ -113,8 +113,8 @@ def _print_summary(summary: Summary, output: Path) -> None:
         print(f"snapshot {summary.snapshot} published; read {how}")
     else:
         print("nothing changed; no new snapshot")
-    if summary.drops.candidates:
-        print(summary.drops)
+    for line in summary.drops.lines:
+        print(line)
     _print_beside(counts, "were")
     for note in summary.notes:
         print(f"note: {note}")

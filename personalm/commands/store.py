@@ -43,8 +43,8 @@ def status(output: Path, *, json: Annotated[bool, Parameter(negative=())] = Fals
     if last:
         counts = ", ".join(f"{name} {value}" for name, value in last.items())
         print(visible_line(f"last run: {counts}"))
-    if state["drops"] and state["drops"]["candidates"]:
-        print(visible_line(str(Drops(**state["drops"]))))
+    for line in Drops(**state["drops"]).lines if state["drops"] else ():
+        print(visible_line(line))
     for name, about in (state["artefacts"] or {}).items():
         made_at = about.pop("created_at")
         facts = ", ".join(f"{what} {value}" for what, value in about.items())

@@ -22,7 +22,7 @@ from personalm.store.snapshots import Records, Snapshot
 from personalm.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from personalm.store.objects import Objects
@@ -72,9 +72,9 @@ def status(path: str | Path) -> dict[str, Any]:
     """Return the state of an output folder, ready for JSON.
 
     `snapshot` has its number, time and live rows, `kept` the same of all kept snapshots, `run` the
-    counts of the last run, `drops` how many candidates it drew and how many each gate dropped,
-    `artefacts` what was made of all users together, by name, `unfinished` the run that would be
-    resumed, with its units and rows; each of them may be `None`.
+    counts of the last run, `drops` how many candidates it drew, how many each gate dropped, and for
+    which reasons requests were rejected, `artefacts` what was made of all users together, by name,
+    `unfinished` the run that would be resumed, with its units and rows; each of them may be `None`.
     """
     layout, files = require_output(path)
     records = Records(files, layout)
@@ -116,9 +116,17 @@ def _require_snapshot(records: Records, layout: Layout) -> Snapshot:
 def _last_drops(files: Objects, layout: Layout) -> dict[str, Any] | None:
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         drops = json.loads(files.read(layout.last_run))["drops"]
-        by_gate = {str(gate): int(number) for gate, number in drops["by_gate"].items()}
-        return {"candidates": int(drops["candidates"]), "by_gate": by_gate}
+        return {
+            "candidates": int(drops["candidates"]),
+            "by_gate": _numbers(drops["by_gate"]),
+            # Older runs did not count them.
+            "by_reason": _numbers(drops.get("by_reason", {})),
+        }
     return None
+
+
+def _numbers(counts: Mapping[Any, Any]) -> dict[str, int]:
+    return {str(name): int(number) for name, number in counts.items()}
 
 
 def _artefacts(files: Objects, layout: Layout) -> dict[str, Any] | None:
