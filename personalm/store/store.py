@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from personalm.accounts import Drops, LiveRow
-from personalm.errors import AccountingError, StoreDamagedError, StoreError
+from personalm.errors import AccountingError, StoreError
 from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.identity import create_identity, read_identity
@@ -26,6 +26,7 @@ from personalm.store.layout import Layout, inside
 from personalm.store.notes import Notes, install_notes, name_of
 from personalm.store.object_files import files_at
 from personalm.store.publication import Publication
+from personalm.store.resuming import resume_run
 from personalm.store.schema import KEY, keys_of
 from personalm.store.scratch import clear_scratch
 from personalm.store.snapshots import Records, Snapshot
@@ -161,7 +162,8 @@ class Store:
         Whatever an earlier run left undone after its commit is done first.
         """
         self._settle()
-        journal = self._resume(fingerprint)
+        published = frozenset(self._records.by_run())
+        journal = resume_run(self._files, self._layout, fingerprint, published=published)
         clear_scratch(self._layout.runs, self._files.names(self._layout.runs))
         if journal is None:
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -300,32 +302,6 @@ class Store:
         listed = list_data(self._files, self._layout)
         self._records.create(snapshot)
         return snapshot, listed
-
-    def _resume(self, fingerprint: str) -> Journal | None:
-        """Return the newest unfinished run of this fingerprint; delete all other runs."""
-        published = self._records.by_run()
-        resumed: Journal | None = None
-        for name in reversed(self._files.names(self._layout.runs)):
-            folder = self._layout.runs / name
-            try:
-                journal = Journal.attach(folder, self._files)
-            except StoreDamagedError:
-                reason = "it holds no run"
-            else:
-                if journal.run_id in published:
-                    reason = "it is published"
-                elif journal.fingerprint != fingerprint:
-                    reason = "the model, a template or a setting is another now"
-                elif resumed:
-                    reason = "a newer one is resumed"
-                else:
-                    resumed = journal
-                    continue
-            _log.info("the folder of run %s is deleted: %s", name, reason)
-            self._files.remove_tree(folder)
-        if resumed:
-            _log.info("run %s goes on: %d units", resumed.run_id, len(resumed.unit_ids))
-        return resumed
 
     def _install_notes(self, journal: Journal) -> None:
         """Take over what a run has noted; without it the next run only takes longer."""
