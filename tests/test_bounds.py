@@ -104,7 +104,7 @@ def test_larger_inputs_have_more_buckets_and_the_same_texts(
     """The number is chosen when an output is first written, and nobody's text depends on it."""
     settings, few = sample_settings(tmp_path / "out"), sample_settings(tmp_path / "few")
     pipeline.run(few, limit=12)
-    assert num_buckets_of(settings) == 16
+    assert num_buckets_of(settings) == 4
     monkeypatch.setattr(volume, "_ROWS_A_BUCKET", 8)
     expected = num_buckets_of(settings)
     assert expected > 16

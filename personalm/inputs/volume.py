@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _ROWS_A_BUCKET = 16_384
 _BYTES_A_BUCKET = 8 << 20
-_MIN_BUCKETS = 16
+# Fewer make larger units of small inputs, which a model writes faster; a bucket can grow a lot.
+_MIN_BUCKETS = 4
 _MAX_BUCKETS = 4_096
 
 

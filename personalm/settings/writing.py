@@ -46,8 +46,8 @@ class Generation(Section):
     """Threads of torch; 0 is one a core."""
     max_batch_tokens: int = Field(default=16_384, ge=256)
     """Positions whose keys and values one batch may keep; more is run in several batches."""
-    unit_tokens: int = Field(default=2_400, ge=1)
-    """New tokens a unit may ask for: about ten seconds of work on two cores."""
+    unit_tokens: int = Field(default=4_800, ge=1)
+    """New tokens a unit may ask for: some ten seconds of work on two cores."""
 
     @property
     def network_dtype(self) -> Literal["auto", "float32", "bfloat16"]:
@@ -95,7 +95,7 @@ class Store(Section):
     """How the output folder is kept."""
 
     buckets: int | None = Field(default=None, ge=1, le=4096)
-    """One is read and written at a time; None: as many as the inputs ask for, 16 at the least."""
+    """One is read and written at a time; None: as many as the inputs ask for, 4 at the least."""
     keep: int = Field(default=10, ge=1)
     """Snapshots that stay readable, the newest included; older ones go at the next commit."""
     notes_mb: int = Field(default=1024, ge=0)

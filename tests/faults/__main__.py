@@ -101,9 +101,10 @@ def run_part(
                     tally.violations += [f"{trial}: {violation}"] if violation else []
             else:
                 operation = next(o for o in known_operations() if o.name == name)
-                Loop(operation, place, tally, seed=seed).run(
-                    modes, every=every, until_found=until_found
-                )
+                loop = Loop(operation, place, tally, seed=seed)
+                for mode in modes:
+                    loop.run(mode, every=every, until_found=until_found)
+                    print(f"{name}, {mode.name}: {tally.num_runs} runs so far", flush=True)
         except (WorldError, PersonalmError) as error:
             # With a guard taken out, even the world before the operation can be wrong.
             tally.violations.append(f"{name}: {error}")

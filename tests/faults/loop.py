@@ -19,7 +19,7 @@ from tests.faults.operations import Operation, copy_world
 from tests.faults.world import last_counts, output_of, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -62,20 +62,17 @@ class Loop:
         """File calls of the operation where nothing fails."""
         return len(self._known.modes)
 
-    def run(
-        self, modes: Sequence[Mode] = MODES, *, every: int = 1, until_found: bool = False
-    ) -> None:
-        """Fail in each mode at each `every`-th call where it can strike.
+    def run(self, mode: Mode, *, every: int = 1, until_found: bool = False) -> None:
+        """Fail in a mode at each `every`-th call where it can strike.
 
         `until_found` says to stop at the first violation.
         """
-        for mode in modes:
-            steps = [n for n, names in enumerate(self._known.modes, 1) if mode.name in names]
-            first = self._random.randrange(min(every, len(steps))) if steps else 0
-            for step in steps[first::every]:
-                self.fail(Fault(step=step, mode=mode))
-                if until_found and self._tally.violations:
-                    return
+        steps = [n for n, names in enumerate(self._known.modes, 1) if mode.name in names]
+        first = self._random.randrange(min(every, len(steps))) if steps else 0
+        for step in steps[first::every]:
+            if until_found and self._tally.violations:
+                return
+            self.fail(Fault(step=step, mode=mode))
 
     def fail(self, fault: Fault) -> None:
         """Fail at one call, one time in three also while cleaning up; then run clean."""

@@ -46,7 +46,8 @@ def test_what_cannot_be_opened_counts_for_nothing(write: Write) -> None:
 @pytest.mark.parametrize(
     ("num_rows", "num_bytes", "expected"),
     [
-        (0, 0, 16),
+        (0, 0, 4),
+        (5 * 16_384, 0, 5),
         (16 * 16_384, 0, 16),
         (16 * 16_384 + 1, 0, 17),
         (1, 800 << 20, 100),
@@ -54,7 +55,7 @@ def test_what_cannot_be_opened_counts_for_nothing(write: Write) -> None:
     ],
 )
 def test_buckets_follow_rows_and_bytes(num_rows: int, num_bytes: int, expected: int) -> None:
-    """Small inputs have 16 buckets; with larger ones a bucket keeps its size, up to 4,096."""
+    """Small inputs have 4 buckets; with larger ones a bucket keeps its size, up to 4,096."""
     assert Volume(num_rows=num_rows, num_bytes=num_bytes).num_buckets == expected
 
 
