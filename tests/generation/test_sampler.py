@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import TopPLogitsWarper
 
 from personalm.generation.sampler import Ngrams, Sampler, find_largest, logprobs_of
 from personalm.records import Sampling
 from tests.generation.reference import shares
+from tests.generation.watching import Operations
 
 VOCABULARY = 12
 
@@ -258,23 +258,6 @@ def test_a_nucleus_of_the_whole_vocabulary_is_exact(spread: float, top_p: float)
     assert bool(allowed[0][tokens].isfinite().all())
 
 
-class Orderings(TorchDispatchMode):
-    """Notes how many scores of a row each operation of torch brings into order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.numbers: list[int] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Note the operation, and do it."""
-        name = func.overloadpacket.__name__
-        if name in {"sort", "argsort", "msort"}:
-            self.numbers.append(args[0].shape[-1])
-        elif name == "topk":
-            self.numbers.append(args[1])
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("top_k", [0, 50])
 @pytest.mark.parametrize(("spread", "most"), [(5.0, 256), (0.1, 50_257)], ids=["usual", "flat"])
 def test_the_vocabulary_is_brought_into_order_only_where_a_nucleus_needs_it(
@@ -285,10 +268,18 @@ def test_the_vocabulary_is_brought_into_order_only_where_a_nucleus_needs_it(
     sampling = Sampling(max_new_tokens=9, temperature=1.0, top_k=top_k, top_p=0.95)
     sampler = Sampler([sampling] * 4, list(range(4)), vocabulary=50_257)
 
-    with Orderings() as orderings:
+    numbers: list[int] = []
+
+    def note(name: str, args: Any) -> None:
+        if name in {"sort", "argsort", "msort"}:
+            numbers.append(args[0].shape[-1])
+        if name == "topk":
+            numbers.append(args[1])
+
+    with Operations(note):
         sampler.draw(logits)
 
-    assert max(orderings.numbers) == (top_k or most)
+    assert max(numbers) == (top_k or most)
 
 
 def test_drawing_leaves_the_logits_as_they_are() -> None:
