@@ -46,9 +46,8 @@ def logits_after(model: LoadedModel, before: Sequence[int], tokens: Sequence[int
     return logits[len(before) - 1 : -1]
 
 
-def generated(model: LoadedModel, before: Sequence[int], **settings: Any) -> list[list[int]]:
+def generated(network: Any, before: Sequence[int], **settings: Any) -> list[list[int]]:
     """Return the new tokens of transformers' own `generate`, with no setting but these."""
-    network = plain_network(model)
     network.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]  # not annotated
     ids = torch.tensor([before])
     whole = network.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **settings)
