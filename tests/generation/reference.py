@@ -33,9 +33,10 @@ def plain_network(model: LoadedModel) -> Any:
 
 @cache
 def _load(folder: str) -> Any:
-    return AutoModelForCausalLM.from_pretrained(
+    network: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager"
-    ).eval()
+    )
+    return network.eval()
 
 
 @torch.inference_mode()
@@ -67,5 +68,5 @@ def shares(logits: Tensor, said: Sequence[int], sampling: Sampling) -> Tensor:
         chain.append(TopPLogitsWarper(sampling.top_p))
     if sampling.min_p:
         chain.append(MinPLogitsWarper(sampling.min_p))
-    scores = chain(torch.tensor([said], dtype=torch.int64), logits[None].clone())
+    scores = chain(torch.LongTensor([list(said)]), logits[None].clone())
     return torch.softmax(scores[0], -1)

@@ -60,8 +60,10 @@ def test_the_vocabulary_is_asked_of_the_last_position_alone(
 ) -> None:
     """Logits of every position of a long prompt would be most of the memory."""
     asked: list[int] = []
-    output: Any = unending.network.get_output_embeddings()
-    hook = output.register_forward_pre_hook(lambda _, args: asked.append(args[0].shape[1]))
+    network: Any = unending.network
+    hook = network.get_output_embeddings().register_forward_pre_hook(
+        lambda _, args: asked.append(args[0].shape[1])
+    )
     try:
         draw(unending, *(make_prompt(user=f"u{n}", token_ids=HEAD[n:]) for n in range(3)))
     finally:
@@ -88,7 +90,7 @@ def test_a_group_keeps_no_more_positions_than_it_may(
     kept: list[int] = []
 
     def note(cache: Any) -> None:
-        layers = cache.layers if isinstance(cache, DynamicCache) else ()
+        layers: Any = cache.layers if isinstance(cache, DynamicCache) else ()
         keys = [layer.keys for layer in layers] or getattr(cache, "_keys", [])
         kept.extend(len(of_layer) * of_layer.shape[2] for of_layer in keys)
 

@@ -208,7 +208,7 @@ def test_candidates_are_drawn_as_transformers_draws_them(
 
     Every candidate draws its first token for itself, though the prompt is read once for all.
     """
-    settings = {"temperature": 0.9, "top_k": 4, "top_p": 0.97}
+    settings: dict[str, Any] = {"temperature": 0.9, "top_k": 4, "top_p": 0.97}
     prompts = [
         make_prompt(user=f"u{n}", model=model, num_candidates=100, max_new_tokens=2, **settings)
         for n in range(60)

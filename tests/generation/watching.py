@@ -77,11 +77,11 @@ def calls(
         hook.remove()
 
 
-class Operations(TorchDispatchMode):
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # it has no annotations
     """Notes the operations of torch: names and arguments."""
 
     def __init__(self, note: Callable[[str, Any], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
         self._note = note
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
