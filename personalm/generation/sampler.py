@@ -74,9 +74,8 @@ class Sampler:
         Shapes: `logits` (rows, vocabulary); both results (rows), int64 and bool.
         """
         scores = logits.float()
+        # What is drawn for such a row is some token, and nobody takes it.
         failed = ~torch.isfinite(scores.amax(-1))
-        if failed.any():
-            scores = torch.where(failed.unsqueeze(-1), 0.0, scores)
         values, ids = self._filter(self._forbid(self._penalise(scores)))
         is_random = self._temperature > 0
         noise = torch.where(is_random, gumbel(self._seeds, self._step, ids), 0.0)
@@ -90,18 +89,19 @@ class Sampler:
         self._step += 1
         return tokens.squeeze(-1), failed
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone, given by their present places."""
-        self._seeds = self._seeds[rows]
-        self._temperature = self._temperature[rows]
-        self._top_k = self._top_k[rows]
-        self._top_p = self._top_p[rows]
-        self._least = self._least[rows]
-        self._is_open = self._is_open[rows]
-        self._penalty = self._penalty[rows]
+        kept = torch.tensor(rows, device=self._seeds.device)
+        self._seeds = self._seeds[kept]
+        self._temperature = self._temperature[kept]
+        self._top_k = self._top_k[kept]
+        self._top_p = self._top_p[kept]
+        self._least = self._least[kept]
+        self._is_open = self._is_open[kept]
+        self._penalty = self._penalty[kept]
         if self._seen is not None:
-            self._seen = self._seen[rows]
-        self._ngrams = [self._ngrams[row] for row in rows.tolist()]
+            self._seen = self._seen[kept]
+        self._ngrams = [self._ngrams[row] for row in rows]
 
     def _penalise(self, scores: Tensor) -> Tensor:
         if self._seen is None:
@@ -111,17 +111,16 @@ class Sampler:
 
     def _forbid(self, scores: Tensor) -> Tensor:
         """Leave out the tokens that would say an n-gram again, unless nothing else is left."""
-        forbidden = {row: n.forbidden for row, n in enumerate(self._ngrams) if n.forbidden}
+        forbidden = [(row, id_) for row, n in enumerate(self._ngrams) for id_ in n.forbidden]
         if not forbidden:
             return scores
-        # In float32 these may be the very logits of the caller.
-        scores = scores.clone()
-        for row, tokens in forbidden.items():
-            kept = scores[row].clone()
-            kept[list(tokens)] = -torch.inf
-            if torch.isfinite(kept).any():
-                scores[row] = kept
-        return scores
+        rows, ids = torch.tensor(forbidden, device=scores.device).T
+        # In float32 the scores may be the very logits of the caller.
+        kept = scores.index_put((rows, ids), scores.new_tensor(-torch.inf))
+        is_left = kept.amax(-1) > -torch.inf
+        return kept.index_put_(
+            (rows, ids), torch.where(is_left[rows], -torch.inf, scores[rows, ids])
+        )
 
     def _filter(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return scaled scores, minus infinity where filtered out, with their token ids."""
@@ -148,8 +147,10 @@ class Sampler:
             total = torch.where(self._is_open, whole, total)
         shares = (values - total).exp()
         before = shares.cumsum(-1) - shares
-        if width < self._full and bool((self._is_open & (before[:, -1:] < self._top_p)).any()):
-            return self._nucleus(scores, self._full)
+        if self._has_open and width < self._full:
+            is_short = self._is_open & (before[:, -1:] < self._top_p)
+            if is_short.any():
+                return self._nucleus(scores, self._full)
         return values.masked_fill((before >= self._top_p) & (ranks > 0), -torch.inf), ids
 
     def _scale(self, values: Tensor, largest: Tensor) -> Tensor:

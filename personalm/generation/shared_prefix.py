@@ -109,9 +109,12 @@ class SharedPrefix:
         return keys, values
 
     def spoil(self, logits: Tensor) -> Tensor:
-        """Take the logits, (rows, vocabulary), from rows that have met what is not finite."""
-        is_sound = self._sums.isfinite()
-        return logits if is_sound.all() else logits.masked_fill(~is_sound[:, None], torch.nan)
+        """Mark the logits, (rows, vocabulary), of rows that have met what is not finite.
+
+        Their first number is none from there on. Every step marks, for to look would be to wait.
+        """
+        logits[:, 0] += self._sums * 0.0
+        return logits
 
     def get_seq_length(self, _layer_idx: int = 0) -> int:
         """Return the number of positions before the present token, pads counted."""

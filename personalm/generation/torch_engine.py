@@ -126,12 +126,15 @@ class TorchEngine:
             yield replace(job, numbers=job.numbers[start : start + size])
 
     def _num_cached(self, group: Sequence[_Job]) -> int:
-        """Return the positions whose keys and values a group keeps."""
+        """Return the positions whose keys and values a group keeps, at the most.
+
+        Prompts that are shared have room for equally many rows each.
+        """
         longest = max(len(job.token_ids) for job in group)
         new = max(job.prompt.sampling.max_new_tokens for job in group)
-        num_rows = sum(len(job.numbers) for job in group)
-        num_prefixes = len(group) if shares_prefixes(self._model) else num_rows
-        return num_prefixes * longest + num_rows * new
+        if shares_prefixes(self._model):
+            return len(group) * (longest + max(len(job.numbers) for job in group) * new)
+        return sum(len(job.numbers) for job in group) * (longest + new)
 
     def _serve(self, group: tuple[_Job, ...]) -> Iterator[tuple[_Job, dict[int, Sample] | str]]:
         """Run a group; on failure run it in parts, down to the prompt or row that fails."""
@@ -192,19 +195,18 @@ class TorchEngine:
         while True:
             tokens, failed = sampler.draw(logits)
             logprobs = logprobs_of(logits, tokens)
-            for row, token, is_failed, logprob in zip(
-                live, tokens.tolist(), failed.tolist(), logprobs.tolist(), strict=True
-            ):
-                row.fail() if is_failed else row.add(token, logprob)
+            # One look a step: the program waits for the device at each.
+            drawn = torch.stack([tokens.double(), failed.double(), logprobs.double()], dim=-1)
+            for row, (token, is_failed, logprob) in zip(live, drawn.tolist(), strict=True):
+                row.fail() if is_failed else row.add(int(token), logprob)
             going = [i for i, row in enumerate(live) if not row.is_finished]
             if not going:
                 break
             if len(going) < len(live):
-                kept = torch.tensor(going, device=model.device)
                 decoding.keep(going)
-                sampler.keep(kept)
+                sampler.keep(going)
                 live = [live[i] for i in going]
-                tokens = tokens[kept]
+                tokens = tokens[torch.tensor(going, device=model.device)]
             logits = decoding.step(tokens)
         return [
             {number: row.sample for number, row in zip(job.numbers, of_job, strict=True)}

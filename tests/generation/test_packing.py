@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from personalm.errors import ModelError
 from personalm.generation import packing
@@ -22,15 +23,16 @@ if TYPE_CHECKING:
 needs_packing = pytest.mark.skipif(not can_pack(), reason="this torch multiplies no packed layers")
 
 
-@pytest.fixture
-def halved(tiny_llama: Path) -> LoadedModel:
-    """Load the tiny Llama in bfloat16."""
-    return load_model(str(tiny_llama), dtype="bfloat16", device="cpu", threads=1)
+@pytest.fixture(params=["tiny_gpt2", "tiny_llama"])
+def halved(request: pytest.FixtureRequest) -> LoadedModel:
+    """Load each of the tiny models in bfloat16."""
+    folder: Path = request.getfixturevalue(request.param)
+    return load_model(str(folder), dtype="bfloat16", device="cpu", threads=1)
 
 
 def kinds_of_layers(model: LoadedModel) -> set[type]:
     """Return the classes of linear layers that the network has."""
-    known = (nn.Linear, BFloat16Linear, Int8Linear)
+    known = (nn.Linear, Conv1D, BFloat16Linear, Int8Linear)
     return {type(m) for m in model.network.modules() if isinstance(m, known)}
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from personalm.generation.torch_engine import TorchEngine
+from tests.generation.reference import plain_network
 from tests.generation.test_torch_engine import greedy_by_transformers
 
 if TYPE_CHECKING:
@@ -12,28 +16,33 @@ if TYPE_CHECKING:
     from tests.generation.conftest import MakePrompt
 
 
-def test_a_prompt_that_holds_the_end_token_is_read_whole_beside_longer_ones(
-    gpt2: LoadedModel, make_prompt: MakePrompt
+@pytest.mark.parametrize("kind", ["shared", "copied"])
+@pytest.mark.parametrize("pad", ["the end token", "a word"])
+def test_a_prompt_that_holds_the_pad_is_read_whole_beside_longer_ones(
+    model: LoadedModel, make_prompt: MakePrompt, pad: str, kind: str
 ) -> None:
     """At its start, middle and end: what is padding is told by lengths, not by ids."""
-    (end,) = gpt2.eos_ids
-    words = tuple(gpt2.tokenizer.encode("Went down to the harbour before work."))
+    (end,) = model.eos_ids
+    words = tuple(model.tokenizer.encode("Went down to the harbour before work."))
+    fill = end if pad == "the end token" else words[1]
     prompts = [
         make_prompt(user=f"u{n}", token_ids=ids, temperature=0.0)
         for n, ids in enumerate(
             [
-                (end, *words),
-                (end, *words[:3]),
-                (*words, end, *words[:2]),
-                (*words[:2], end, end),
-                (end, end, end, *words * 4),
-                (*words * 2, end),
+                (fill, *words),
+                (fill, *words[:3]),
+                (*words, fill, *words[:2]),
+                (*words[:2], fill, fill),
+                (fill, fill, fill, *words * 4),
+                (*words * 2, fill),
             ]
         )
     ]
+    plain = plain_network(model)
+    padded = replace(model, pad_id=fill, network=model.network if kind == "shared" else plain)
 
-    draws = list(TorchEngine(gpt2, max_batch_tokens=16_384).generate(prompts))
+    draws = list(TorchEngine(padded, max_batch_tokens=16_384).generate(prompts))
 
     for prompt, draw in zip(prompts, draws, strict=True):
         assert draw.error is None
-        assert draw.samples[0].text == greedy_by_transformers(gpt2, prompt)
+        assert draw.samples[0].text == greedy_by_transformers(model, prompt, plain)

@@ -8,18 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
-from transformers import (
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    RepetitionPenaltyLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import TopPLogitsWarper
 
 from personalm.generation.sampler import Ngrams, Sampler, find_largest, logprobs_of
 from personalm.records import Sampling
+from tests.generation.reference import shares
+from tests.generation.watching import Operations
 
 VOCABULARY = 12
 
@@ -33,22 +27,6 @@ def make_sampler(num_rows: int, prompts: list[list[int]] | None = None, **values
         prompts or [[]] * num_rows,
         vocabulary=VOCABULARY,
     )
-
-
-def transformers_shares(logits: Tensor, prompt: list[int], **values: Any) -> Tensor:
-    """Return the probabilities that transformers' own processors give."""
-    chain = LogitsProcessorList()
-    if values.get("repetition_penalty", 1.0) != 1:
-        chain.append(RepetitionPenaltyLogitsProcessor(values["repetition_penalty"]))
-    chain.append(TemperatureLogitsWarper(values["temperature"]))
-    if values["top_k"]:
-        chain.append(TopKLogitsWarper(values["top_k"]))
-    if values["top_p"] < 1:
-        chain.append(TopPLogitsWarper(values["top_p"]))
-    if values.get("min_p"):
-        chain.append(MinPLogitsWarper(values["min_p"]))
-    scores = chain(torch.LongTensor([prompt]), logits[None].clone())
-    return torch.softmax(scores[0], -1)
 
 
 @pytest.mark.parametrize(
@@ -65,16 +43,16 @@ def transformers_shares(logits: Tensor, prompt: list[int], **values: Any) -> Ten
 def test_draws_follow_the_distribution_of_transformers(values: dict[str, Any]) -> None:
     """Chi-square of 20,000 draws against the softmax of transformers' processors."""
     logits = torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(1)) * 1.5
-    shares = transformers_shares(logits, [1, 4], **values)
+    expected_shares = shares(logits, [1, 4], Sampling(max_new_tokens=9, **values))
     sampler = make_sampler(20_000, [[1, 4]] * 20_000, **values)
 
     tokens, failed = sampler.draw(logits.expand(20_000, -1))
 
     counts = torch.bincount(tokens, minlength=VOCABULARY).float()
-    possible = shares > 0
+    possible = expected_shares > 0
     assert not failed.any()
     assert counts[~possible].sum() == 0
-    expected = shares[possible] * 20_000
+    expected = expected_shares[possible] * 20_000
     chi_square = float(((counts[possible] - expected) ** 2 / expected).sum())
     assert chi_square < 37  # 11 degrees of freedom at most: above once in some 10,000
 
@@ -168,7 +146,7 @@ def test_rows_that_stay_keep_their_noise_and_their_memory() -> None:
     some = make_sampler(4, repetition_penalty=2.0)
     whole.draw(logits)
     some.draw(logits)
-    some.keep(torch.tensor([1, 3]))
+    some.keep([1, 3])
 
     expected = [whole.draw(logits)[0][[1, 3]].tolist() for _ in range(5)]
     assert [some.draw(logits[:2])[0].tolist() for _ in range(5)] == expected
@@ -278,6 +256,30 @@ def test_a_nucleus_of_the_whole_vocabulary_is_exact(spread: float, top_p: float)
     )
     tokens, _ = sampler.draw(logits.expand(num_rows, -1))
     assert bool(allowed[0][tokens].isfinite().all())
+
+
+@pytest.mark.parametrize("top_k", [0, 50])
+@pytest.mark.parametrize(("spread", "most"), [(5.0, 256), (0.1, 50_257)], ids=["usual", "flat"])
+def test_the_vocabulary_is_brought_into_order_only_where_a_nucleus_needs_it(
+    top_k: int, spread: float, most: int
+) -> None:
+    """The likeliest few hundred tokens hold a usual nucleus, and all of a flat one."""
+    logits = torch.randn(4, 50_257, generator=torch.Generator().manual_seed(3)) * spread
+    sampling = Sampling(max_new_tokens=9, temperature=1.0, top_k=top_k, top_p=0.95)
+    sampler = Sampler([sampling] * 4, list(range(4)), vocabulary=50_257)
+
+    numbers: list[int] = []
+
+    def note(name: str, args: Any) -> None:
+        if name in {"sort", "argsort", "msort"}:
+            numbers.append(args[0].shape[-1])
+        if name == "topk":
+            numbers.append(args[1])
+
+    with Operations(note):
+        sampler.draw(logits)
+
+    assert max(numbers) == (top_k or most)
 
 
 def test_drawing_leaves_the_logits_as_they_are() -> None:

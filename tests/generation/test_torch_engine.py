@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, set_seed
+from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
 from personalm.errors import EngineError, Stopped
 from personalm.generation.guards import MODEL_TYPES
+from personalm.generation.noise import gumbel, row_seeds
 from personalm.generation.torch_engine import TorchEngine
+from tests.generation.reference import generated, logits_after, plain_network, shares
+from tests.generation.watching import ids_of, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from personalm.generation.loading import LoadedModel
-    from personalm.records import Draw, Prompt
+    from personalm.records import Draw, Prompt, Sampling
     from tests.generation.conftest import MakePrompt
 
 TEXTS = (
@@ -55,20 +59,16 @@ def wrap(model: LoadedModel, before: Callable[[torch.Tensor], None]) -> LoadedMo
     return replace(model, network=wrapped)
 
 
-def greedy_by_transformers(model: LoadedModel, prompt: Prompt) -> str:
-    """Return the likeliest text by transformers' own `generate` with clean settings."""
-    network: Any = model.network
-    network.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]  # not annotated
-    ids = torch.tensor([prompt.token_ids])
-    reference = network.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
+def greedy_by_transformers(model: LoadedModel, prompt: Prompt, network: Any = None) -> str:
+    """Return the likeliest text by transformers' own `generate`."""
+    (ids,) = generated(
+        model.network if network is None else network,
+        prompt.token_ids,
         do_sample=False,
         max_new_tokens=prompt.sampling.max_new_tokens,
         eos_token_id=sorted(model.eos_ids),
-        pad_token_id=0,
     )
-    return model.tokenizer.decode(reference[0, ids.shape[1] :].tolist()).rstrip("\ufffd")
+    return model.tokenizer.decode(ids).rstrip("\ufffd")
 
 
 @pytest.fixture
@@ -144,7 +144,114 @@ def test_greedy_equals_transformers_and_is_made_once(
         samples = run(model, prompt)[0].samples
 
         assert len(samples) == 1
-        assert samples[0].text == greedy_by_transformers(model, prompt)
+        assert samples[0].text == greedy_by_transformers(model, prompt, plain_network(model))
+
+
+def test_every_token_is_the_one_that_the_logits_of_transformers_give(
+    model: LoadedModel, make_prompt: MakePrompt
+) -> None:
+    """Padded, batched, some with a shared head, greedy and sampled: at every step of every row.
+
+    The logits are those of the text read alone, transformers' own processors make probabilities of
+    them, and the noise is the row's own.
+    """
+    head = tuple(range(11, 21))
+    settings: list[dict[str, Any]] = [
+        {"temperature": 0.0},
+        {"temperature": 0.7, "top_k": 5, "top_p": 1.0},
+        {"temperature": 1.0, "top_k": 0, "top_p": 0.9, "repetition_penalty": 1.3},
+        {"temperature": 1.4, "top_k": 0, "top_p": 1.0, "min_p": 0.02},
+        {"temperature": 1.0, "top_k": 50, "top_p": 0.95},
+    ]
+    prompts = [
+        replace(
+            make_prompt(
+                user=f"u{n}",
+                token_ids=(*head[: 10 * (n % 2)], *range(30 + n, 33 + n * n)),
+                num_candidates=3,
+                max_new_tokens=12 + n,
+                **settings[n % 5],
+            ),
+            num_head_tokens=10 * (n % 2),
+        )
+        for n in range(10)
+    ]
+
+    for draw in run(telling(model), *prompts):
+        prompt, sampling = draw.prompt, draw.prompt.sampling
+        seeds = row_seeds(prompt.seed, prompt.key, prompt.draw, range(3))
+        for seed, sample in zip(seeds, draw.samples, strict=False):
+            ids = ids_of(sample)
+            logits = logits_after(model, prompt.token_ids, [*ids, 0][: sampling.max_new_tokens])
+            tokens = [
+                _token(of_step, ids[:step], sampling, seed) for step, of_step in enumerate(logits)
+            ]
+            assert tokens[: len(ids)] == ids
+            assert (sample.finish == "end") == (len(tokens) > len(ids))
+            assert model.eos_ids.issuperset(tokens[len(ids) :])
+            logprobs = logits.log_softmax(-1)[range(len(tokens)), tokens]
+            assert sample.mean_logprob == pytest.approx(float(logprobs.mean()), abs=6e-4)
+
+
+def _token(logits: torch.Tensor, said: list[int], sampling: Sampling, seed: int) -> int:
+    """Return the token of a step: the largest log-probability with its noise."""
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    noise = gumbel(torch.tensor([seed]), len(said), torch.arange(len(logits))[None])[0]
+    return int((shares(logits, said, sampling).double().log() + noise).argmax())
+
+
+def test_candidates_are_drawn_as_transformers_draws_them(
+    model: LoadedModel, make_prompt: MakePrompt
+) -> None:
+    """Chi-square of the first two tokens of 6,000 candidates against as many of `generate`.
+
+    Every candidate draws its first token for itself, though the prompt is read once for all.
+    """
+    settings: dict[str, Any] = {"temperature": 0.9, "top_k": 4, "top_p": 0.97}
+    prompts = [
+        make_prompt(user=f"u{n}", model=model, num_candidates=100, max_new_tokens=2, **settings)
+        for n in range(60)
+    ]
+    unending = telling(replace(model, eos_ids=frozenset()))
+
+    draws = run(unending, *prompts)
+    set_seed(1)
+    theirs = Counter(
+        tuple(ids)
+        for ids in generated(
+            plain_network(model),
+            prompts[0].token_ids,
+            do_sample=True,
+            num_return_sequences=6_000,
+            max_new_tokens=2,
+            **settings,
+        )
+    )
+    ours = Counter(tuple(ids_of(sample)) for draw in draws for sample in draw.samples)
+
+    assert ours.total() == theirs.total()
+    assert all(len({ids_of(sample)[0] for sample in draw.samples}) > 2 for draw in draws)
+    often = [ids for ids in ours.keys() | theirs.keys() if ours[ids] + theirs[ids] >= 10]
+    assert 6 < len(often) <= 16
+    differences = [(ours[ids] - theirs[ids]) ** 2 / (ours[ids] + theirs[ids]) for ids in often]
+    assert sum(differences) < 44  # 15 degrees of freedom at most: above once in some 10,000
+
+
+def test_every_call_gives_its_own_prompts_their_draws(
+    gpt2: LoadedModel, make_prompt: MakePrompt
+) -> None:
+    """Once each, in their order, also where prompts are alike or a call before was broken off."""
+    first, other = make_prompt(model=gpt2), make_prompt("I", user="u2", model=gpt2, batch="c")
+    expected = [run(gpt2, prompt)[0] for prompt in (first, other)]
+    engine = TorchEngine(gpt2, max_batch_tokens=16_384)
+
+    broken_off = engine.generate([first, replace(first, draw=1), other])
+    assert next(broken_off) == expected[0]
+    assert list(engine.generate([other, first, first])) == [expected[i] for i in (1, 0, 0)]
+    assert list(engine.generate([first])) == expected[:1]
+    assert [draw.prompt.draw for draw in broken_off] == [1, 0]
+    assert list(engine.generate([])) == []
 
 
 def test_the_limit_counts_new_tokens_only(gpt2: LoadedModel, make_prompt: MakePrompt) -> None:
