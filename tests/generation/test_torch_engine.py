@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -267,6 +268,28 @@ def test_out_of_memory_runs_in_halves(
 
     assert run(wrap(model, refuse), *prompts) == run(model, *prompts)
     assert refused
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, ValueError])
+def test_a_try_that_failed_holds_no_tensors_while_its_parts_run(
+    gpt2: LoadedModel, make_prompt: MakePrompt, error: type[Exception]
+) -> None:
+    """They would take the room that is wanted now."""
+    held: list[weakref.ref[torch.Tensor]] = []
+    left = []
+
+    def refuse(ids: torch.Tensor) -> None:
+        left.append(sum(ref() is not None for ref in held))
+        if len(ids) > 1:
+            held.append(weakref.ref(ids))
+            raise error
+
+    prompts = [make_prompt(user=f"u{n}", model=gpt2, num_candidates=1) for n in range(5)]
+    draws = run(wrap(gpt2, refuse), *prompts)
+
+    assert draws == run(gpt2, *prompts)
+    assert held
+    assert set(left) == {0}
 
 
 def test_a_row_too_large_for_the_memory_is_an_error_of_its_own(

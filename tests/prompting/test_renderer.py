@@ -151,7 +151,8 @@ def test_a_template_is_the_same_whatever_ends_its_lines(tmp_path: Path, line_end
     """What an editor of another system does to a file changes no prompt; values keep their own."""
     text = (
         '+++\nsubject = "topic"\nmax_new_tokens = 8\ngates = []\n+++\n'
-        "Short posts.\n{% for text in samples %}\n{{ text }}\n{% endfor %}\n{{ subject }}\nPost:\n\n"
+        "Short posts.\n{% for text in samples %}\n{{ text }}\n{% endfor %}\n"
+        "{{ subject }}\nPost:\n\n"
     )
     path = tmp_path / "k.j2"
     path.write_bytes(text.replace("\n", line_end).encode())
