@@ -148,6 +148,32 @@ def test_greedy_equals_transformers_and_is_made_once(
         assert samples[0].text == greedy_by_transformers(model, prompt)
 
 
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"top_k": 0, "top_p": 1.0},
+        {"top_k": 1},
+        {"top_k": 513},
+        {"top_k": 10**9},
+        {"top_p": 1e-12},
+        {"min_p": 1.0},
+        {"temperature": 1e-9},
+        {"temperature": 5.0, "top_k": 10**9, "top_p": 1.0},
+        {"repetition_penalty": 5.0, "no_repeat_ngram": 1},
+    ],
+    ids=str,
+)
+def test_settings_at_their_limits_draw_texts(
+    gpt2: LoadedModel, make_prompt: MakePrompt, edge: dict[str, Any]
+) -> None:
+    """Whatever settings and templates may say, a model of any vocabulary can do."""
+    (draw,) = run(gpt2, make_prompt(model=gpt2, num_candidates=3, **edge))
+
+    assert gpt2.num_embeddings < 513
+    assert draw.error is None
+    assert {sample.finish for sample in draw.samples} <= {"stop", "length", "end"}
+
+
 def test_the_limit_counts_new_tokens_only(gpt2: LoadedModel, make_prompt: MakePrompt) -> None:
     """A long prompt leaves as many new tokens as a short one."""
     unending = replace(gpt2, eos_ids=frozenset())
