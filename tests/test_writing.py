@@ -215,6 +215,26 @@ def test_a_task_has_the_same_outcome_alone_and_in_company() -> None:
     assert outcomes_of(company)["ada"] == outcomes_of(alone)["ada"]
 
 
+def test_a_result_says_how_many_texts_its_prompt_left_out() -> None:
+    """A small model shows less of a history: whoever reads the row can see it."""
+
+    def write(max_positions: int) -> tuple[int, int, Prompt]:
+        scripts = {key_of("ada"): [GOOD]}
+        (written,) = make_writer(scripts, max_positions=max_positions).write(
+            [make_unit("one", make_task("ada"))]
+        )
+        result, prompt = written.outcomes[0].result, written.draws[key_of("ada")][0].prompt
+        assert result is not None
+        return result.num_trimmed, len(prompt.shown), prompt
+
+    none_trimmed, num_shown, prompt = write(10_000)
+    room = len(prompt.token_ids) + prompt.sampling.max_new_tokens
+
+    assert (none_trimmed, num_shown) == (0, 2)
+    assert write(room)[:2] == (0, 2)
+    assert write(room - 1)[:2] == (1, 1)
+
+
 class Careless(ScriptedEngine):
     """Breaks the contract of engines: `change` is what it makes of the draws of a batch."""
 

@@ -13,12 +13,13 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect.exceptions import CancelledRun, TerminationSignal
 
 from flows.evaluate import evaluate
 from flows.finetune import finetune
 from flows.generate_content import cut_shards, generate_content, write_shard
 from personalm import pipeline
-from personalm.errors import Stopped
+from personalm.errors import ProgramError, Stopped
 from personalm.settings import load_settings
 from personalm.store.reading import read_table
 from tests.population import Person, make_settings
@@ -98,6 +99,32 @@ def test_what_the_server_hears_of_does_not_grow_with_the_users(
     # Counts have more digits.
     assert all(more <= less + 150 for less, more in zip(few, many, strict=True))
     assert max(many) < 4_000
+
+
+@pytest.mark.parametrize("error", [TerminationSignal(15), Stopped(15), CancelledRun()], ids=repr)
+def test_a_flow_that_is_cancelled_leaves_nothing_open_and_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """By a signal or in Prefect's own words: nothing is published, and nothing written twice."""
+
+    def cancel(folder: str, number: int, buckets: list[int]) -> list[dict[str, object]]:
+        if number == 2:
+            raise error
+        return write_shard.fn(folder, number, buckets)
+
+    monkeypatch.setattr("flows.generate_content.write_shard", cancel)
+    config = write_config(tmp_path, [Person(user_id=f"u{n}") for n in range(24)])
+    with pytest.raises((type(error), ProgramError)):
+        generate_content.fn(config=str(config))
+
+    assert not list((tmp_path / "out").rglob("results"))
+    assert not list((tmp_path / "out").glob("_runs/*/spill"))
+    monkeypatch.setattr("flows.generate_content.write_shard", write_shard.fn)
+    monkeypatch.setattr("flows.server.create_markdown_artifact", lambda **_: None)
+    outcome = generate_content.fn(config=str(config))
+    assert outcome["results"] == 24
+    assert 0 < int(str(outcome["resumed"])) < 24
+    assert int(str(outcome["resumed"])) + int(str(outcome["generated"])) == 24
 
 
 class RefusedError(Exception):
