@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,10 +79,11 @@ def test_a_user_who_is_handed_over_is_read_as_one_of_the_tables(tmp_path: Path) 
         traits=("t\ud800",),
         interactions=tuple(Interaction(text=text) for text in texts),
     )
-    settings = load_settings(**{"inputs.max_text_chars": 300, "inputs.max_user_interactions": 4})
-    whole = load_settings(**{"inputs.max_text_chars": 300})
+    short: dict[str, Any] = {"inputs.max_text_chars": 300}
+    whole = load_settings(**short)
+    settings = load_settings(**{**short, "inputs.max_user_interactions": 4})
     people = [Person(user_id="u", texts=(long, "x\x00y of tea"))]
-    tables = make_settings(tmp_path, people, **{"inputs.max_text_chars": 300})
+    tables = make_settings(tmp_path, people, **short)
 
     (cut, mended) = find_user_inputs("u", tables).profile.texts
     for user in (mapping, profile):

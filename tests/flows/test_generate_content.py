@@ -77,9 +77,9 @@ def test_what_the_server_hears_of_does_not_grow_with_the_users(
     """A task a shard, folders and numbers in, counts out; a server has limits for all of them."""
     told: list[object] = []
 
-    def note(*arguments: object) -> list[dict[str, object]]:
-        reports = write_shard.fn(*arguments)
-        told.append([arguments, reports])
+    def note(folder: str, number: int, buckets: list[int]) -> list[dict[str, object]]:
+        reports = write_shard.fn(folder, number, buckets)
+        told.append([folder, number, buckets, reports])
         return reports
 
     monkeypatch.setattr("flows.generate_content.write_shard", note)

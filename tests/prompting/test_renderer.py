@@ -157,7 +157,7 @@ def test_a_template_is_the_same_whatever_ends_its_lines(tmp_path: Path, line_end
     path = tmp_path / "k.j2"
     path.write_bytes(text.replace("\n", line_end).encode())
     kind = load_kind(path)
-    values = {**BARE_CONTEXT, "samples": ["a\r\nb", "c"], "subject": "x\ry\r\n"}
+    values: Context = {**BARE_CONTEXT, "samples": ["a\r\nb", "c"], "subject": "x\ry\r\n"}
 
     rendered = Renderer({"k": kind}).render("k", values)
 
