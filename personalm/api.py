@@ -141,8 +141,9 @@ def generate_for(
 
     `user` is an id, found through the configuration's inputs; or a mapping with `user_id`,
     `texts` and any of `name`, `language`, `traits`; or a `Profile`. Texts that are handed over
-    are cut as those of the tables are. What is `None` is as the configuration says. Without `subject` and `subject_id` the user's first request of this kind
-    in the requests table is taken; without a table, a subject is chosen as a batch would.
+    are cut as those of the tables are. What is `None` is as the configuration says. Without
+    `subject` and `subject_id` the user's first request of this kind in the requests table is
+    taken; without a table, a subject is chosen as a batch would.
     Further settings go by their names: `generate_for(7, **{"generation.temperature": 0.6})`.
 
     Raises SettingsError, ModelError, TemplateError or InputError; an unknown user id is an
