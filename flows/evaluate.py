@@ -13,10 +13,9 @@ from pathlib import Path
 
 from cyclopts import App
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.server import warn_of_open_server
+from flows.server import leave_page, warn_of_open_server
 from personalm.evaluation.folder import evaluate_into
 from personalm.evaluation.plan import QUICK, Plan
 from personalm.progress import make_progress
@@ -57,7 +56,7 @@ def evaluate(
     """Tell how much texts sound like the users they are written for."""
     warn_of_open_server()
     headline = evaluate_texts(config, output, model, users, quick=quick)
-    create_markdown_artifact(key="evaluate", markdown=headline, description="Headline")
+    leave_page("evaluate", headline, description="Headline")
     return {"headline": headline, "output": output}
 
 

@@ -12,10 +12,9 @@ from typing import Literal
 
 from cyclopts import App
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.server import warn_of_open_server
+from flows.server import leave_page, warn_of_open_server
 from personalm.finetuning import finetune as train
 from personalm.settings import load_settings
 from personalm.shell import run_app
@@ -58,9 +57,9 @@ def finetune(
     warn_of_open_server()
     figures = train_model(config, output, method, replace=replace)
     rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
-    create_markdown_artifact(
-        key="finetune",
-        markdown=f"| measure | value |\n|---|---|\n{rows}",
+    leave_page(
+        "finetune",
+        f"| measure | value |\n|---|---|\n{rows}",
         description="Held-out measures of the trained model",
     )
     return figures

@@ -15,10 +15,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.server import warn_of_open_server
+from flows.server import leave_page, warn_of_open_server
 from personalm.accounts import Counts, Drops, Scope
 from personalm.pipeline import BucketReport, Run, Summary, open_run
 from personalm.progress import LineProgress, make_progress
@@ -92,9 +91,9 @@ def publish_artifact(summary: Summary) -> None:
     rejected = ((f"rejected: {reason}", number) for reason, number in drops.by_reason.items())
     dropped = ((f"dropped: {gate}", number) for gate, number in drops.by_gate.items())
     rows = "\n".join(f"| {name} | {value} |" for name, value in (*counts, *rejected, *dropped))
-    create_markdown_artifact(
-        key="generate-content",
-        markdown=f"| requests | {summary.counts.requests} |\n|---|---|\n{rows}",
+    leave_page(
+        "generate-content",
+        f"| requests | {summary.counts.requests} |\n|---|---|\n{rows}",
         description=f"Outcome of run {summary.run_id}",
     )
 

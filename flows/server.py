@@ -1,7 +1,7 @@
-"""What a flow says about the Prefect server that it talks to.
+"""What a flow says about the Prefect server that it talks to, and leaves on its pages.
 
 Whoever may write to a server may start its flows with parameters of their own, so that an open one
-is a risk worth a warning.
+is a risk worth a warning. A server that fails is none for the outcome: the store holds it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ipaddress
 import logging
 from urllib.parse import urlsplit
 
+from prefect.artifacts import create_markdown_artifact
 from prefect.settings import get_current_settings
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,20 @@ def warn_of_open_server() -> None:
             "flows and read their parameters. Set PREFECT_API_AUTH_STRING here and "
             "PREFECT_SERVER_API_AUTH_STRING there, or PREFECT_API_KEY.",
             urlsplit(api.url).hostname or "an unknown host",
+        )
+
+
+def leave_page(key: str, markdown: str, *, description: str) -> None:
+    """Leave an outcome as a page on the server, or log a warning that it was not taken.
+
+    What it tells is published by then: a flow that failed here would be run again for nothing.
+    """
+    try:
+        create_markdown_artifact(key=key, markdown=markdown, description=description)
+    except Exception as error:  # noqa: BLE001 - the client raises errors of many libraries
+        _log.warning(
+            "the Prefect server did not take the page %s (%s); the outcome stands all the same",
+            *(key, type(error).__name__),
         )
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from personalm.settings import Settings
+    from personalm.settings import Inputs, Settings
 
 __all__ = ["Generation", "Generations", "generate_for", "generate_many", "read_results", "unload"]
 
@@ -140,9 +140,10 @@ def generate_for(
     """Write one text for one user.
 
     `user` is an id, found through the configuration's inputs; or a mapping with `user_id`,
-    `texts` and any of `name`, `language`, `traits`; or a `Profile`. What is `None` is as the
-    configuration says. Without `subject` and `subject_id` the user's first request of this kind
-    in the requests table is taken; without a table, a subject is chosen as a batch would.
+    `texts` and any of `name`, `language`, `traits`; or a `Profile`. Texts that are handed over
+    are cut as those of the tables are. What is `None` is as the configuration says. Without
+    `subject` and `subject_id` the user's first request of this kind in the requests table is
+    taken; without a table, a subject is chosen as a batch would.
     Further settings go by their names: `generate_for(7, **{"generation.temperature": 0.6})`.
 
     Raises SettingsError, ModelError, TemplateError or InputError; an unknown user id is an
@@ -184,9 +185,9 @@ def generate_many(
         raise SettingsError(f"unknown kind {kind!r}; known are {', '.join(sorted(assembly.kinds))}")
     wish = _Wish(
         kind=kind,
-        subject=subject,
+        subject=subject and _as_read(subject, settings.inputs),
         subject_id=None if subject_id is None else canonical_id(subject_id),
-        instructions=instructions,
+        instructions=instructions and _as_read(instructions, settings.inputs),
     )
     plans = [_plan(assembly, find_user_inputs(user, settings), wish) for user in users]
     units = [_unit(number, p) for number, p in enumerate(plans) if isinstance(p, Task)]
@@ -242,10 +243,10 @@ def open_assembly(settings: Settings) -> Assembly:
 
 def find_user_inputs(user: object, settings: Settings) -> UserInputs:
     """Return what is known of a user: an id, a mapping or a `Profile`. Raises InputError."""
-    if isinstance(user, Profile):
-        return UserInputs(profile=user)
     if isinstance(user, Mapping):
-        return UserInputs(profile=_read_profile(user))
+        user = _read_profile(user)
+    if isinstance(user, Profile):
+        return UserInputs(profile=_profile_as_read(user, settings.inputs))
     found = find_user(settings.inputs, user)
     if found is None:
         raise InputError(
@@ -266,6 +267,23 @@ def _read_profile(user: Mapping[Any, Any]) -> Profile:
     fields["traits"] = tuple(fields.get("traits", ()))
     texts = tuple(Interaction(text=str(text)) for text in user.get("texts") or ())
     return Profile(**fields, interactions=texts)
+
+
+def _profile_as_read(profile: Profile, inputs: Inputs) -> Profile:
+    """Return a profile that was handed over as it would come out of the tables."""
+    newest = profile.interactions[-inputs.max_user_interactions :]
+    return replace(
+        profile,
+        name=profile.name and _as_read(profile.name, inputs),
+        traits=tuple(_as_read(trait, inputs) for trait in profile.traits),
+        interactions=tuple(replace(i, text=_as_read(i.text, inputs)) for i in newest),
+    )
+
+
+def _as_read(text: str, inputs: Inputs) -> str:
+    """Return a text as the reader of the tables leaves it: no half character, no NUL, cut."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\x00", "")[: inputs.max_text_chars]
 
 
 def _plan(assembly: Assembly, user: UserInputs, wish: _Wish) -> Task | Rejection:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import personalm
 from personalm import pipeline
+from personalm.api import find_user_inputs
 from personalm.errors import InputError, SettingsError
 from personalm.records import Interaction, Profile
 from personalm.settings import load_settings
 from personalm.store.reading import read_table
+from tests.population import Person, make_settings
 
 ROOT = Path(__file__).parent.parent
 TEXTS = ("I swept the yard before breakfast.", "The kettle is on, come in.", "Rain again.")
@@ -63,6 +66,35 @@ def test_a_user_may_be_an_id_a_mapping_or_a_profile() -> None:
     assert one == two
     assert one.prompt is not None
     assert TEXTS[0] in one.prompt
+
+
+def test_a_user_who_is_handed_over_is_read_as_one_of_the_tables(tmp_path: Path) -> None:
+    """No longer texts, no NUL and no half characters: one of them would cost minutes, or all."""
+    long = ("word " * 200_000).strip()
+    texts = (long, "x\x00y of tea", "half \ud83d of it", "\ud83d\ude00 whole", "short")
+    mapping = {"user_id": "u", "name": "A\x00da \ud800", "texts": texts, "traits": ["t\ud800"]}
+    profile = Profile(
+        user_id="u",
+        name="A\x00da \ud800",
+        traits=("t\ud800",),
+        interactions=tuple(Interaction(text=text) for text in texts),
+    )
+    short: dict[str, Any] = {"inputs.max_text_chars": 300}
+    whole = load_settings(**short)
+    settings = load_settings(**{**short, "inputs.max_user_interactions": 4})
+    people = [Person(user_id="u", texts=(long, "x\x00y of tea"))]
+    tables = make_settings(tmp_path, people, **short)
+
+    (cut, mended) = find_user_inputs("u", tables).profile.texts
+    for user in (mapping, profile):
+        read = find_user_inputs(user, whole).profile
+        assert read.texts == (cut, mended, "half \ufffd of it", "😀 whole", "short")
+        assert (read.name, read.traits) == ("Ada \ufffd", ("t\ufffd",))
+        assert find_user_inputs(user, settings).profile.texts == read.texts[1:]
+    subject = "a yard \ud800" + "\x00"
+    generation = personalm.generate_for(mapping, subject=subject, instructions="be kind \ud800")
+    assert generation.prompt is not None
+    assert "a yard \ufffd\n" in generation.prompt
 
 
 def test_seed_and_number_of_candidates_are_arguments() -> None:

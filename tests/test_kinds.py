@@ -20,6 +20,14 @@ def test_the_shipped_kinds_are_found() -> None:
     assert {"blurb", "note", "post", "reply"} <= set(load_kinds())
 
 
+def test_no_shipped_kind_goes_without_what_every_text_is_held_to() -> None:
+    """Likeness to the user decides among what is left: a loop of their words is the most alike."""
+    held = {"empty", "length", "banned", "personal_data", "leak", "echo", "loop", "unfinished"}
+
+    for name, kind in load_kinds().items():
+        assert held <= set(kind.front.gates), name
+
+
 def test_a_new_kind_is_one_new_file(tmp_path: Path) -> None:
     """The operator's folder adds kinds and replaces shipped ones by name."""
     (tmp_path / "haiku.j2").write_text(FRONT + "Haiku:")

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from personalm.errors import SettingsError
+from personalm.errors import SettingsError, TemplateError
+from personalm.kinds import load_kind
 from personalm.settings import load_settings
 
 ROOT = Path(__file__).parent.parent
+REAL = ("temperature", "top_p", "min_p", "repetition_penalty")
 
 
 @pytest.fixture
@@ -96,6 +98,35 @@ def test_what_is_wrong_in_a_file_is_named_with_the_file(
 
     assert named in str(caught.value)
     assert str(config) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"{name} = {value}" for name in REAL for value in ("nan", "inf", "-inf", "-0.1", "5.1")),
+        "top_p = 0",
+        "top_p = 1.1",
+        "min_p = 1.1",
+        "repetition_penalty = 0",
+        "top_k = -1",
+        "top_k = 2.5",
+        "no_repeat_ngram = -1",
+        "max_new_tokens = 0",
+        "candidates = 0",
+        "candidates = 65",
+    ],
+)
+def test_nothing_is_drawn_by_numbers_that_mean_nothing(config: Path, line: str) -> None:
+    """They would end in scores that are no numbers, in the middle of a run."""
+    config.write_text(f"[generation]\n{line}\n")
+
+    with pytest.raises(SettingsError, match=line.partition(" ")[0]):
+        load_settings(config)
+    template = config.parent / "post.j2"
+    given = "" if line.startswith("max_new_tokens") else "max_new_tokens = 20\n"
+    template.write_text(f'+++\nsubject = "topic"\n{given}gates = []\n{line}\n+++\nPost:')
+    with pytest.raises(TemplateError, match=line.partition(" ")[0]):
+        load_kind(template)
 
 
 @pytest.mark.parametrize("variable", ["PERSONALM_SED", "PERSONALM_GENERATION__DTYP"])

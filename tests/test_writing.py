@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from personalm.generation.engine import batches
 from personalm.generation.scripted import ScriptedEngine
 from personalm.kinds import load_kinds
 from personalm.prompting.prompter import Prompter
@@ -28,7 +29,10 @@ from personalm.settings import Generation, Prompting, Selection
 from personalm.writing import Writer, WrittenUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from personalm.generation.engine import Engine
+    from personalm.records import Draw
 
 GOOD = "The pond froze over in the night and the ducks walked home."
 EMPTY = "  "
@@ -66,8 +70,9 @@ def make_writer(
     max_draws: int = 3,
     max_positions: int = 10_000,
     seen: list[Prompt] | None = None,
+    engine: Engine | None = None,
 ) -> Writer:
-    """Return a writer of fakes; `seen` gets every prompt that its engine pulls."""
+    """Return a writer of fakes; `seen` gets every prompt that its own engine pulls."""
     kinds = load_kinds()
     generation = Generation(candidates=2)
 
@@ -92,7 +97,7 @@ def make_writer(
             max_positions=max_positions,
             seed=0,
         ),
-        engine=Watched(scripts=scripts, fail_on=lambda p: p.key.user_id in failing),  # type: ignore[arg-type]  # see above
+        engine=engine or Watched(scripts=scripts, fail_on=lambda p: p.key.user_id in failing),  # type: ignore[arg-type]  # see above
         selector=Selector(embedder=ScriptedEmbedder(), kinds=kinds, selection=Selection()),
         card=ModelCard(name="scripted", digest="d", max_positions=max_positions),
         max_draws=max_draws,
@@ -208,3 +213,63 @@ def test_a_task_has_the_same_outcome_alone_and_in_company() -> None:
     company = next(make_writer().write([make_unit("one", make_task("ben"), make_task("ada"))]))
 
     assert outcomes_of(company)["ada"] == outcomes_of(alone)["ada"]
+
+
+def test_a_result_says_how_many_texts_its_prompt_left_out() -> None:
+    """A small model shows less of a history: whoever reads the row can see it."""
+
+    def write(max_positions: int) -> tuple[int, int, Prompt]:
+        scripts = {key_of("ada"): [GOOD]}
+        (written,) = make_writer(scripts, max_positions=max_positions).write(
+            [make_unit("one", make_task("ada"))]
+        )
+        result, prompt = written.outcomes[0].result, written.draws[key_of("ada")][0].prompt
+        assert result is not None
+        return result.num_trimmed, len(prompt.shown), prompt
+
+    none_trimmed, num_shown, prompt = write(10_000)
+    room = len(prompt.token_ids) + prompt.sampling.max_new_tokens
+
+    assert (none_trimmed, num_shown) == (0, 2)
+    assert write(room)[:2] == (0, 2)
+    assert write(room - 1)[:2] == (1, 1)
+
+
+class Careless(ScriptedEngine):
+    """Breaks the contract of engines: `change` is what it makes of the draws of a batch."""
+
+    def __init__(self, change: Callable[[list[Draw]], list[Draw]], **given: Any) -> None:
+        super().__init__(**given)
+        self.change = change
+
+    def generate(self, prompts: Iterable[Prompt]) -> Iterator[Draw]:
+        """Yield the draws of a batch in another way."""
+        for batch in batches(prompts):
+            yield from self.change(list(super().generate(batch)))
+
+
+def test_texts_find_their_users_by_key_and_never_by_their_place() -> None:
+    """An engine that answers in another order gives nobody another user's text."""
+    names = [f"user{n}" for n in range(6)]
+    scripts = {key_of(name): [f"The pond of {name} froze over in the night."] for name in names}
+    units = [
+        make_unit("one", *map(make_task, names[:4])),
+        make_unit("two", *map(make_task, names[4:])),
+    ]
+    writer = make_writer(engine=Careless(lambda draws: draws[::-1], scripts=scripts))
+
+    found = {name: text for w in writer.write(units) for name, text in outcomes_of(w).items()}
+
+    assert found == {name: scripts[key_of(name)][0] for name in names}
+
+
+def test_an_engine_that_answers_twice_ends_the_run() -> None:
+    """The second answer would be taken for that of the next user."""
+    units = [
+        make_unit("one", make_task("ada"), make_task("ben")),
+        make_unit("two", make_task("cleo")),
+    ]
+    writer = make_writer(engine=Careless(lambda draws: [draws[0], *draws]))
+
+    with pytest.raises(KeyError):
+        list(writer.write(units))

@@ -42,6 +42,9 @@ _DIGESTED = frozenset({".json", ".safetensors", ".txt", ".model"})
 _SPECIAL_TOKENS = 2
 # A piece may be a few tokens longer by itself than it was within its text.
 _SLACK = 6
+# Of a batch, pads counted. A token is a byte at least, so this bounds the memory that it takes,
+# also where a model has a window of thousands of tokens.
+_MAX_BATCH_BYTES = 1 << 17
 
 
 @runtime_checkable
@@ -111,18 +114,28 @@ class SentenceEmbedder:
         flat = [piece for parts in pieces for piece in parts]
         if not flat:
             return np.zeros((len(texts), self._num_dimensions), dtype=np.float32)
-        encoded = self._model.encode(
-            flat,
-            batch_size=self._batch_size,
-            show_progress_bar=False,
-            convert_to_numpy=True,
-            normalize_embeddings=True,
-        )
+        encoded = self._embed(flat)
         rows = np.zeros((len(texts), encoded.shape[1]), dtype=np.float32)
         owners = np.repeat(np.arange(len(texts)), [len(parts) for parts in pieces])
         weights = np.array([len(piece) for piece in flat], dtype=np.float32)
         np.add.at(rows, owners, encoded * weights[:, None])
         return _normalise(rows)
+
+    def _embed(self, pieces: Sequence[str]) -> NDArray[np.float32]:
+        """Return the rows of pieces that fit the window, the longest read first."""
+        plan = list(_plan([len(piece.encode()) for piece in pieces], self._batch_size))
+        read = [
+            self._model.encode(
+                [pieces[place] for place in places],
+                batch_size=len(places),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+                normalize_embeddings=True,
+            )
+            for places in plan
+        ]
+        rows: NDArray[np.float32] = np.concatenate(read)
+        return rows[np.argsort(np.concatenate(plan))]
 
     @property
     def _num_dimensions(self) -> int:
@@ -246,6 +259,20 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
     finally:
         if shows_bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # the same
+
+
+def _plan(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Cut the places of pieces into batches of like length: as many pieces and bytes as allowed."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        # The first piece of a batch is its longest.
+        if batch and (
+            len(batch) == most or (len(batch) + 1) * lengths[batch[0]] > _MAX_BATCH_BYTES
+        ):
+            yield batch
+            batch = []
+        batch.append(place)
+    yield batch
 
 
 def _cut(text: str, offsets: Sequence[tuple[int, int]], window: int) -> Iterator[str]:

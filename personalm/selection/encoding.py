@@ -69,18 +69,24 @@ def is_sound(row: NDArray[np.float32]) -> bool:
 
 def _encode(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the row of each text; where a call fails, its halves are tried, down to one text."""
+    rows = _attempt(embedder, texts)
+    if rows is not None:
+        yield from zip(texts, rows, strict=True)
+    elif len(texts) > 1:
+        middle = len(texts) // 2
+        yield from _encode(embedder, texts[:middle])
+        yield from _encode(embedder, texts[middle:])
+
+
+def _attempt(embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32] | None:
+    """Return the rows, None where the call fails; without the error: it would hold its tensors."""
     try:
-        rows = embedder.encode(texts)
+        return embedder.encode(texts)
     except Exception as error:
         if not is_of_a_row(error):
             raise
         _log.debug("embedding of %d texts failed: %s", len(texts), type(error).__name__)
-        if len(texts) > 1:
-            middle = len(texts) // 2
-            yield from _encode(embedder, texts[:middle])
-            yield from _encode(embedder, texts[middle:])
-        return
-    yield from zip(texts, rows, strict=True)
+        return None
 
 
 def _probe(embedder: Embedder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,13 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect.exceptions import CancelledRun, TerminationSignal
 
 from flows.evaluate import evaluate
 from flows.finetune import finetune
-from flows.generate_content import cut_shards, generate_content
+from flows.generate_content import cut_shards, generate_content, write_shard
 from personalm import pipeline
+from personalm.errors import ProgramError, Stopped
 from personalm.settings import load_settings
 from personalm.store.reading import read_table
 from tests.population import Person, make_settings
@@ -52,6 +55,113 @@ def test_the_deployments_name_the_flow_and_its_parameters() -> None:
         assert set(deployment["parameters"]) <= set(properties)
 
 
+def write_config(folder: Path, people: list[Person]) -> Path:
+    """Write people, and the configuration of a run over them."""
+    settings = make_settings(folder, people)
+    config = folder / "flow.toml"
+    config.write_text(
+        f'model = "scripted"\noutput = "{settings.output}"\nshards = 3\n'
+        f'templates_dir = "{settings.templates_dir}"\n[inputs]\n'
+        f"profiles = {list(settings.inputs.profiles)}\n"
+        f"interactions = {list(settings.inputs.interactions)}\n"
+        '[selection]\nembedder = "scripted"\n[generation]\nlanguages = ["en"]\n'
+        "[store]\nbuckets = 8\n",
+        encoding="utf-8",
+    )
+    return config
+
+
+def test_what_the_server_hears_of_does_not_grow_with_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task a shard, folders and numbers in, counts out; a server has limits for all of them."""
+    told: list[object] = []
+
+    def note(folder: str, number: int, buckets: list[int]) -> list[dict[str, object]]:
+        reports = write_shard.fn(folder, number, buckets)
+        told.append([folder, number, buckets, reports])
+        return reports
+
+    monkeypatch.setattr("flows.generate_content.write_shard", note)
+    monkeypatch.setattr("flows.server.create_markdown_artifact", lambda **page: told.append(page))
+    sizes = []
+    for number in (3, 60):
+        people = [Person(user_id=f"somebody-{n}") for n in range(number)]
+        config = write_config(tmp_path / f"{number:03}", people)
+        told.clear()
+        outcome = generate_content.fn(config=str(config))
+        assert outcome["results"] == number
+        sizes.append([len(json.dumps(each)) for each in [*told, outcome]])
+        assert "somebody" not in json.dumps([*told, outcome])
+
+    few, many = sizes
+    assert len(few) == len(many) == 3 + 1 + 1
+    # Counts have more digits.
+    assert all(more <= less + 150 for less, more in zip(few, many, strict=True))
+    assert max(many) < 4_000
+
+
+@pytest.mark.parametrize("error", [TerminationSignal(15), Stopped(15), CancelledRun()], ids=repr)
+def test_a_flow_that_is_cancelled_leaves_nothing_open_and_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """By a signal or in Prefect's own words: nothing is published, and nothing written twice."""
+
+    def cancel(folder: str, number: int, buckets: list[int]) -> list[dict[str, object]]:
+        if number == 2:
+            raise error
+        return write_shard.fn(folder, number, buckets)
+
+    monkeypatch.setattr("flows.generate_content.write_shard", cancel)
+    config = write_config(tmp_path, [Person(user_id=f"u{n}") for n in range(24)])
+    with pytest.raises((type(error), ProgramError)):
+        generate_content.fn(config=str(config))
+
+    assert not list((tmp_path / "out").rglob("results"))
+    assert not list((tmp_path / "out").glob("_runs/*/spill"))
+    monkeypatch.setattr("flows.generate_content.write_shard", write_shard.fn)
+    monkeypatch.setattr("flows.server.create_markdown_artifact", lambda **_: None)
+    outcome = generate_content.fn(config=str(config))
+    assert outcome["results"] == 24
+    assert 0 < int(str(outcome["resumed"])) < 24
+    assert int(str(outcome["resumed"])) + int(str(outcome["generated"])) == 24
+
+
+class RefusedError(Exception):
+    """What a server answers that cannot take a page."""
+
+
+@pytest.mark.parametrize("error", [RefusedError("database is locked"), Stopped(15)], ids=repr)
+def test_what_is_published_stays_so_whatever_befalls_the_flow_afterwards(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+) -> None:
+    """A page that is not taken is a warning; a late signal leaves nothing to do again."""
+
+    def refuse(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("flows.generate_content.write_shard", write_shard.fn)
+    monkeypatch.setattr("flows.server.create_markdown_artifact", refuse)
+    config = write_config(tmp_path, [Person(user_id=f"u{n}") for n in range(5)])
+
+    if isinstance(error, Stopped):
+        with pytest.raises(Stopped):
+            generate_content.fn(config=str(config))
+    else:
+        assert generate_content.fn(config=str(config))["results"] == 5
+        assert "did not take the page generate-content (RefusedError)" in caplog.text
+        assert "locked" not in caplog.text
+    rows = read_table(tmp_path / "out").to_pylist()
+    again = pipeline.run(load_settings(config)).counts
+
+    assert len(rows) == 5
+    assert (again.generated, again.requests) == (0, 5)
+    assert read_table(tmp_path / "out").to_pylist() == rows
+
+
 CANARY = "kestrel"
 FAILING_THEN_WHOLE = f"""
 import os, runpy, sys
@@ -79,15 +189,7 @@ def test_the_flow_gives_what_the_shell_gives(tmp_path: Path) -> None:
     Out of its database and its loudest log, and also where a flow fails on somebody's row.
     """
     people = [Person(user_id=f"{CANARY}-id", texts=(f"my {CANARY} kettle", f"a {CANARY} train"))]
-    canaries = make_settings(tmp_path / "canaries", people)
-    config = tmp_path / "canaries.toml"
-    config.write_text(
-        f'model = "scripted"\noutput = "{canaries.output}"\n'
-        f'templates_dir = "{canaries.templates_dir}"\n[inputs]\n'
-        f"profiles = {list(canaries.inputs.profiles)}\n"
-        f"interactions = {list(canaries.inputs.interactions)}\n",
-        encoding="utf-8",
-    )
+    config = write_config(tmp_path / "canaries", people)
     secret = f"hf_{CANARY}"
     variables = {
         "CANARIES": str(config),

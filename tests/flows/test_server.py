@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import yaml
+from prefect import Flow, Task
+from prefect.cache_policies import NO_CACHE
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -13,8 +19,11 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.generate_content import generate_content, write_shard
+import flows
 from flows.server import is_loopback, warn_of_open_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -69,10 +78,39 @@ def test_a_server_elsewhere_without_credentials_is_warned_of(
     assert "secret" not in caplog.text
 
 
-def test_no_flow_and_no_task_keeps_results() -> None:
-    """A stored result is a pickle, and holds what a flow was given."""
-    assert generate_content.persist_result is False
-    assert write_shard.persist_result is False
+def everything_run_by_prefect() -> Iterator[Flow[..., object] | Task[..., object]]:
+    """Yield each flow and each task of the package."""
+    for module in pkgutil.iter_modules(flows.__path__):
+        for value in vars(importlib.import_module(f"flows.{module.name}")).values():
+            if isinstance(value, Flow | Task):
+                yield value
+
+
+def test_no_flow_and_no_task_keeps_results_or_takes_them_from_another_run() -> None:
+    """A stored result is a pickle, and one found by a key could be another user's."""
+    found = list(everything_run_by_prefect())
+
+    assert {type(each) for each in found} == {Flow, Task}
+    assert len(found) == 6
+    for each in found:
+        assert each.persist_result is False, each.name
+        assert isinstance(each, Flow) or each.cache_policy == NO_CACHE, each.name
+        assert isinstance(each, Flow) or each.cache_key_fn is None, each.name
+
+
+def test_flows_and_tasks_are_handed_paths_and_numbers_and_no_live_objects() -> None:
+    """A model, a tokenizer or a table as parameter would be pickled, hashed, sent and shown."""
+    plain = {str, int, bool, float, type(None), list[int]}
+    for each in everything_run_by_prefect():
+        hints = get_type_hints(each.fn)
+        hints.pop("return")
+        for name, hint in hints.items():
+            choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+            types = {
+                type(value) for c in choices if get_origin(c) is Literal for value in get_args(c)
+            }
+            types |= {c for c in choices if get_origin(c) is not Literal}
+            assert types <= plain, (each.name, name)
 
 
 def test_no_deployment_opens_a_server_or_carries_a_secret() -> None:

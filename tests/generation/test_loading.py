@@ -43,8 +43,10 @@ def test_nothing_is_written_to_the_terminal(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_half_precision_checkpoint_is_loaded_in_numbers_a_cpu_can_use(folder: Path) -> None:
-    """float16 weights become float32 or bfloat16."""
+def test_a_half_precision_checkpoint_is_loaded_in_numbers_a_cpu_can_use(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """float16 weights become float32 or bfloat16, and it is said once which of them."""
     AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float16).save_pretrained(folder)
 
     assert json.loads((folder / "config.json").read_text())["dtype"] == "float16"
@@ -52,8 +54,10 @@ def test_a_half_precision_checkpoint_is_loaded_in_numbers_a_cpu_can_use(folder: 
         torch.float32,
         torch.bfloat16,
     }
-    loaded = load_model(str(folder), dtype="float32", device="cpu", threads=1)
+    with caplog.at_level("INFO", logger="personalm"):
+        loaded = load_model(str(folder), dtype="float32", device="cpu", threads=1)
     assert {parameter.dtype for parameter in loaded.network.parameters()} == {torch.float32}
+    assert caplog.text.count("loaded as torch.float32 on cpu") == 1
 
 
 def test_a_tokenizer_larger_than_the_embeddings_is_refused_with_both_numbers(folder: Path) -> None:
@@ -65,6 +69,22 @@ def test_a_tokenizer_larger_than_the_embeddings_is_refused_with_both_numbers(fol
 
     with pytest.raises(ModelError, match=f"{num_embeddings + 1} tokens.* {num_embeddings}"):
         load_model(str(folder), dtype="float32", device="cpu", threads=1)
+
+
+def test_more_embeddings_than_tokens_do_no_harm(folder: Path) -> None:
+    """Many models fill their matrix up to a round number; what is drawn of it is no text."""
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    num_tokens = network.config.vocab_size
+    network.resize_token_embeddings(num_tokens + 64)
+    network.save_pretrained(folder)
+    loaded = load_model(str(folder), dtype="float32", device="cpu", threads=1)
+
+    assert (loaded.tokenizer.num_ids, loaded.num_embeddings) == (num_tokens, num_tokens + 64)
+    assert (
+        loaded.tokenizer.decode([num_tokens, *loaded.tokenizer.encode("hi"), num_tokens + 63])
+        == "hi"
+    )
+    assert loaded.tokenizer.piece(num_tokens) == ""
 
 
 def test_missing_weights_are_not_made_up(folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from personalm import bundled
 from personalm.generation.tokenizer import TextTokenizer
@@ -39,6 +41,24 @@ def test_nothing_is_tidied_up(gpt2: LoadedModel, text: str) -> None:
     assert gpt2.tokenizer.decode(gpt2.tokenizer.encode(text)) == text
 
 
+def test_a_model_that_asks_for_tidying_up_is_not_heeded(folder: Path) -> None:
+    """A prompt would be longer than its text, and what is cut off after it would be too short."""
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    ways = (
+        "clean_up_tokenization_spaces",
+        "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output",
+    )
+    path.write_text(json.dumps(settings | dict.fromkeys(ways, True)))
+    raw = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    text = "King , Gertrude ."
+    tokenizer = TextTokenizer(raw)
+    ids = tokenizer.encode(text)
+
+    assert raw.decode(ids) == "King, Gertrude."
+    assert tokenizer.decode(ids) == text
+
+
 def test_special_tokens_are_not_decoded(gpt2: LoadedModel) -> None:
     """The text of a prompt's ids is the text that was encoded."""
     ids = [*gpt2.tokenizer.prefix_ids, *gpt2.tokenizer.encode("hi"), *gpt2.eos_ids]
@@ -56,8 +76,6 @@ def test_a_prompt_of_gpt2_starts_with_the_token_between_documents(gpt2: LoadedMo
 )
 def test_every_special_token_of_the_bundled_model_can_be_typed() -> None:
     """A user who writes about chat formats is not understood as one."""
-    from transformers import AutoTokenizer  # noqa: PLC0415 - only where the model is there
-
     folder: Path = bundled.model_folder("bundled:smollm2-135m")
     raw = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     tokenizer = TextTokenizer(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -254,6 +255,32 @@ def test_every_call_gives_its_own_prompts_their_draws(
     assert list(engine.generate([])) == []
 
 
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"top_k": 0, "top_p": 1.0},
+        {"top_k": 1},
+        {"top_k": 513},
+        {"top_k": 10**9},
+        {"top_p": 1e-12},
+        {"min_p": 1.0},
+        {"temperature": 1e-9},
+        {"temperature": 5.0, "top_k": 10**9, "top_p": 1.0},
+        {"repetition_penalty": 5.0, "no_repeat_ngram": 1},
+    ],
+    ids=str,
+)
+def test_settings_at_their_limits_draw_texts(
+    gpt2: LoadedModel, make_prompt: MakePrompt, edge: dict[str, Any]
+) -> None:
+    """Whatever settings and templates may say, a model of any vocabulary can do."""
+    (draw,) = run(gpt2, make_prompt(model=gpt2, num_candidates=3, **edge))
+
+    assert gpt2.num_embeddings < 513
+    assert draw.error is None
+    assert {sample.finish for sample in draw.samples} <= {"stop", "length", "end"}
+
+
 def test_the_limit_counts_new_tokens_only(gpt2: LoadedModel, make_prompt: MakePrompt) -> None:
     """A long prompt leaves as many new tokens as a short one."""
     unending = replace(gpt2, eos_ids=frozenset())
@@ -374,6 +401,28 @@ def test_out_of_memory_runs_in_halves(
 
     assert run(wrap(model, refuse), *prompts) == run(model, *prompts)
     assert refused
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, ValueError])
+def test_a_try_that_failed_holds_no_tensors_while_its_parts_run(
+    gpt2: LoadedModel, make_prompt: MakePrompt, error: type[Exception]
+) -> None:
+    """They would take the room that is wanted now."""
+    held: list[weakref.ref[torch.Tensor]] = []
+    left = []
+
+    def refuse(ids: torch.Tensor) -> None:
+        left.append(sum(ref() is not None for ref in held))
+        if len(ids) > 1:
+            held.append(weakref.ref(ids))
+            raise error
+
+    prompts = [make_prompt(user=f"u{n}", model=gpt2, num_candidates=1) for n in range(5)]
+    draws = run(wrap(gpt2, refuse), *prompts)
+
+    assert draws == run(gpt2, *prompts)
+    assert held
+    assert set(left) == {0}
 
 
 def test_a_row_too_large_for_the_memory_is_an_error_of_its_own(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personalm.errors import TemplateError
-from personalm.kinds import FrontMatter, Kind, load_kinds
+from personalm.kinds import FrontMatter, Kind, load_kind, load_kinds
 from personalm.prompting.context import BARE_CONTEXT, FULL_CONTEXT, Context
 from personalm.prompting.renderer import Renderer
 
@@ -103,12 +103,19 @@ def test_a_template_cannot_leave_the_sandbox(source: str) -> None:
         "{{ subject | nofilter }}",
         "{{ usr.name }}",
         "{{ user.nmae }}",
+        "{% if user.nmae %}{{ subject }}{% endif %}",
+        "{{ subject if not user.nmae else user.name }}",
+        "{{ user.nmae or subject }}",
+        "{{ user.nmae == subject }}",
+        "{% for x in smaples %}{{ x }}{% endfor %}",
+        "{% for x in user.friends %}{{ x }}{% endfor %}",
+        "{{ user.friends | join }}",
         "{{ samples[5] }}",
         "{{ item.facts.price }}",
     ],
 )
 def test_a_broken_template_is_found_when_it_is_loaded(source: str) -> None:
-    """Also where it breaks for a user of whom nothing is known."""
+    """Also where it breaks for a user of whom nothing is known, or where only a test would tell."""
     with pytest.raises(TemplateError, match=r"/folder/k\.j2"):
         _renderer(source)
 
@@ -128,6 +135,37 @@ def test_no_space_is_left_at_the_end() -> None:
     """A model that has to go on after a space writes badly; line ends stay."""
     assert _render("Post: {{ '  ' }}") == "Post:"
     assert _render("Post:\n\n") == "Post:\n"
+
+
+@given(st.text(), st.text(alphabet=" \t\n\u00a0x", max_size=6))
+def test_whatever_stands_last_the_prompt_ends_without_space(text: str, last: str) -> None:
+    """A value can end a prompt as well as a cue; nothing but the space goes."""
+    rendered = _render("{{ subject }}", subject=text + last)
+
+    assert not rendered.endswith((" ", "\t"))
+    assert rendered == (text + last).rstrip(" \t")
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_template_is_the_same_whatever_ends_its_lines(tmp_path: Path, line_end: str) -> None:
+    """What an editor of another system does to a file changes no prompt; values keep their own."""
+    text = (
+        '+++\nsubject = "topic"\nmax_new_tokens = 8\ngates = []\n+++\n'
+        "Short posts.\n{% for text in samples %}\n{{ text }}\n{% endfor %}\n"
+        "{{ subject }}\nPost:\n\n"
+    )
+    path = tmp_path / "k.j2"
+    path.write_bytes(text.replace("\n", line_end).encode())
+    kind = load_kind(path)
+    values: Context = {**BARE_CONTEXT, "samples": ["a\r\nb", "c"], "subject": "x\ry\r\n"}
+
+    rendered = Renderer({"k": kind}).render("k", values)
+
+    assert rendered == "Short posts.\na\r\nb\nc\nx\ry\r\n\nPost:\n"
+    plain = tmp_path / "same" / "k.j2"
+    plain.parent.mkdir()
+    plain.write_bytes(text.encode())
+    assert kind.digest == load_kind(plain).digest
 
 
 def test_lines_of_a_few_shot_prompt_are_kept_apart() -> None:

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -87,6 +87,30 @@ def test_text_past_the_window_counts(minilm: SentenceEmbedder) -> None:
     about_compilers = minilm.encode(["compiler error, segmentation fault"])[0]
     assert long @ about_compilers > short @ about_compilers + 0.1
     assert np.linalg.norm(long) == pytest.approx(1.0, abs=1e-5)
+
+
+@needs_minilm
+def test_a_batch_is_bounded_by_its_pads_and_texts_keep_their_rows(
+    minilm: SentenceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One long text beside many short ones does not make all of them as long as itself."""
+    texts = ["word " * 90, *(f"tea {n} " * (1 + n % 7) for n in range(70)), "", "last one"]
+    whole = minilm.encode(texts)
+    model, batches = minilm._model, []
+    encode = model.encode
+
+    def note(pieces: list[str], **options: Any) -> Any:
+        batches.append([len(piece.encode()) for piece in pieces])
+        return encode(pieces, **options)
+
+    monkeypatch.setattr(model, "encode", note)
+    monkeypatch.setattr("personalm.selection.embedder._MAX_BATCH_BYTES", 600)
+    rows = minilm.encode(texts)
+
+    assert np.allclose(rows, whole, atol=1e-5)
+    assert sum(map(len, batches)) == len(texts) - 1
+    assert all(len(batch) == 1 or len(batch) * max(batch) <= 600 for batch in batches)
+    assert len(batches) < len(texts) / 4
 
 
 @needs_minilm

@@ -166,6 +166,20 @@ def test_identical_candidates_compete_once(selector: Selector, make_trial: MakeT
     assert verdict.chosen is verdict.candidates[0]
 
 
+def test_a_loop_of_the_users_own_words_loses_to_a_text_that_is_less_alike(
+    selector: Selector, make_trial: MakeTrial
+) -> None:
+    """What a model falls into when it is greedy; without the gate it would be chosen."""
+    loop = "rye bread again, rye bread again, rye bread again, rye bread again."
+    other = "A cup of tea in the garden."
+    verdict = judge(selector, make_trial([loop, other], own=BAKER))
+    lenient = judge(selector, make_trial([loop, other], own=BAKER, kind="reply"))
+
+    assert [c.dropped_by for c in verdict.candidates] == ["loop", None]
+    assert verdict.chosen is verdict.candidates[1]
+    assert lenient.chosen is lenient.candidates[0]
+
+
 def test_a_failed_sample_does_not_compete(selector: Selector, make_trial: MakeTrial) -> None:
     """An error of the engine is no text."""
     failed = Sample(text="rye bread today", num_tokens=3, finish="error")

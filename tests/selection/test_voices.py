@@ -147,6 +147,22 @@ def test_few_texts_give_no_score(num_texts: int) -> None:
     assert zs(make_voices(), voice(OWN[:num_texts])) == [None, None]
 
 
+@pytest.mark.parametrize("scorer", ["embedding", "shape", "mix"])
+def test_who_writes_emoji_alone_is_told_from_nobody(scorer: str) -> None:
+    """Two of them would look alike to an embedder that knows none: null, and never 0."""
+    voices = make_voices(scorer=scorer)
+    for user, few in (
+        ("ada", "🍵🍞🌾🥐🧈🫖🍯🥖"),
+        ("bob", "💻🐛🔧🖥💾⌨🖱📀"),
+        ("eve", "😂🎉👍❤😭🙏🔥✨"),
+    ):
+        spoken = voice([emoji * 3 for emoji in few], user=user)
+        texts = [LIKE, "🍵🍵🍵 🍞🍞🍞", "😂😂 😂😂 😂😂 😂😂 😂😂 😂😂"]
+        styles, rows = voices.learn([spoken], texts)
+        scores = [voices.score(styles[spoken.name], text, rows.get(text)) for text in texts]
+        assert scores == [(None, None)] * 3
+
+
 def test_copies_of_a_text_count_once() -> None:
     """Somebody who always says the same thing has not said much, and vouches not for it."""
     assert zs(make_voices(), voice(OWN[:3] * 9)) == [None, None]

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from personalm import api, pipeline
-from personalm.errors import TrainingError
+from personalm.errors import Stopped, TrainingError
 from personalm.finetuning import finetune
 from personalm.generation.models import inspect_model
 from personalm.hashing import digest_file
@@ -205,3 +205,48 @@ def test_an_adapter_leaves_its_base_as_it_was(make_training: MakeTraining, tmp_p
     assert inspect_model(settings.model).digest == before
     assert all(torch.isfinite(weight).all() for weight in weights.values())
     assert any(weight.abs().max() > 0 for name, weight in weights.items() if "lora_B" in name)
+
+
+class Stopping(TrainingProgress):
+    """Notes where training begins, and stops it after some steps."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.began_after = 0
+
+    def begin_training(self, num_steps: int, *, done: int) -> None:
+        """Note how many steps are done already."""
+        super().begin_training(num_steps, done=done)
+        self.began_after = done
+
+    def finish_step(self, num_tokens: int) -> None:
+        """Count a step; stop where it is one too many."""
+        super().finish_step(num_tokens)
+        self.most -= 1
+        if self.most < 0:
+            raise Stopped
+
+
+def test_a_training_that_was_moved_goes_on_where_it_was(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """Nothing in its folders names where they lay: it is found out at the start, not at the end."""
+    settings = make_training(
+        **{"training.method": "scratch", "training.canaries": 0, "training.max_measured": 2},
+        **{"scratch.num_layers": 2, "scratch.width": 64, "training.check_steps": 5},
+        **{"scratch.vocabulary": 400, "scratch.num_positions": 256},
+    )
+    with pytest.raises(Stopped):
+        finetune(settings, tmp_path / "here" / "model", progress=Stopping(6))
+    (tmp_path / "here").rename(tmp_path / "there")
+
+    again = Stopping(1_000)
+    folder = finetune(settings, tmp_path / "there" / "model", progress=again).folder
+
+    assert again.began_after == 5
+    assert inspect_model(str(folder)).languages == ("en",)
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert str(tmp_path / "here").encode() not in content, path.name
+        assert str(tmp_path / "there").encode() not in content, path.name
