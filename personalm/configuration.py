@@ -54,7 +54,10 @@ def _variable(name: str) -> str:
 def read_config(path: Path) -> dict[str, Any]:
     """Return the values of a TOML file, its paths made absolute. Raises SettingsError."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors put a mark before the first letter.
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise SettingsError(f"{path}: values are nested too deep") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
     inputs = values.get("inputs", {})

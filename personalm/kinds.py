@@ -115,7 +115,8 @@ def load_kind(path: Path) -> Kind:
             remedy="A template is a short text: move what is long into the tables.",
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        # Some editors put a mark before the first letter.
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"{path} cannot be read: {error}") from None
     match = _FRONT_MATTER.match(text)

@@ -40,6 +40,20 @@ def test_a_new_kind_is_one_new_file(tmp_path: Path) -> None:
     assert "reply" in kinds
 
 
+def test_a_mark_before_the_first_letter_says_nothing(tmp_path: Path) -> None:
+    """Some editors write one; the kind is the same."""
+    text = "+++\nsubject = 'topic'\nmax_new_tokens = 8\ngates = []\n+++\nhi"
+    kinds = []
+    for encoding in ("utf-8", "utf-8-sig"):
+        path = tmp_path / encoding / "note.j2"
+        path.parent.mkdir()
+        path.write_text(text, encoding=encoding)
+        kinds.append(load_kind(path))
+
+    assert kinds[0].digest == kinds[1].digest
+    assert kinds[0].source == kinds[1].source
+
+
 def test_the_digest_covers_front_matter_and_source(tmp_path: Path) -> None:
     """Either of them changed makes other texts."""
     path = tmp_path / "post.j2"

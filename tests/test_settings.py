@@ -51,6 +51,21 @@ def test_an_argument_that_is_not_given_changes_nothing(config: Path) -> None:
     assert load_settings(config, seed=None).seed == 1
 
 
+def test_a_mark_before_the_first_letter_says_nothing(config: Path) -> None:
+    """Some editors write one."""
+    text = config.read_text(encoding="utf-8")
+    plain = load_settings(config)
+    config.write_text(text, encoding="utf-8-sig")
+    assert load_settings(config) == plain
+
+
+def test_values_nested_too_deep_are_refused_in_words(config: Path) -> None:
+    """No traceback of the parser's."""
+    config.write_text(f"kinds = {'[' * 5000}{']' * 5000}", encoding="utf-8")
+    with pytest.raises(SettingsError, match="nested too deep"):
+        load_settings(config)
+
+
 def test_paths_of_a_file_start_at_its_folder(config: Path) -> None:
     """A configuration works from wherever it is called."""
     assert load_settings(config).inputs.interactions == (f"{config.parent}/chat/*.parquet",)
