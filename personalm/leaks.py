@@ -2,8 +2,8 @@
 
 It is made by the first run that needs it, of all texts of its inputs, and used by every later one
 until it is made anew on demand. Its edition goes into the fingerprints of the kinds whose gates ask
-it. Who is forgotten is taken out of it; the edition stays. On object storage, where it cannot be
-read piece by piece, there is none.
+it. Who is forgotten is taken out of it; the edition stays. It is read piece by piece: one that lies
+on object storage is copied to this machine first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from personalm.remote import RemotePath
 from personalm.selection.leak_building import LeakIndexBuilder, take_out
 from personalm.selection.leak_index import LeakIndex
 
@@ -53,13 +52,8 @@ def find_leaks(artefacts: Artefacts, selection: Selection) -> Leaks | None:
 
 def make_leaks(
     spilled: Spill, artefacts: Artefacts, *, items: Iterable[Item], selection: Selection
-) -> Leaks | None:
-    """Make the index of a folder anew; `None`, and no index, on object storage.
-
-    What stands in the items is nobody's.
-    """
-    if isinstance(artefacts.folder, RemotePath):
-        return None
+) -> Leaks:
+    """Make the index of a folder anew; what stands in the items is nobody's."""
     num_words = _num_words(selection)
     # In the spill's private folder, which goes with it.
     builder = LeakIndexBuilder(spilled.own_folder / LEAKS, num_words=num_words)
@@ -73,7 +67,8 @@ def make_leaks(
 
 
 def _open(artefacts: Artefacts, artefact: Artefact) -> Leaks:
-    return Leaks(index=LeakIndex(artefacts.path_of(artefact)), edition=artefact.edition)
+    with artefacts.on_this_machine(artefact) as path:
+        return Leaks(index=LeakIndex(path), edition=artefact.edition)
 
 
 def _num_words(selection: Selection) -> int:

@@ -16,11 +16,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
+from personalm.disks import full_disk_in_words
 from personalm.errors import StoreDamagedError
 from personalm.hashing import digest_file
 from personalm.remote import RemotePath
@@ -29,7 +32,6 @@ from personalm.store.object_files import files_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
     from typing import TypeAlias
 
     from personalm.store.layout import Layout
@@ -72,11 +74,6 @@ class Artefacts:
         self._layout = layout
 
     @property
-    def folder(self) -> Path:
-        """Folder of the artefacts."""
-        return self._layout.artefacts
-
-    @property
     def names(self) -> tuple[str, ...]:
         """Names of the artefacts there are, sorted."""
         found = self._files.names(self._layout.artefacts)
@@ -106,6 +103,24 @@ class Artefacts:
         if hashlib.sha256(data).hexdigest() != artefact.digest:
             raise StoreDamagedError(f"{path} differs from its checksum", remedy=_REMEDY)
         return data
+
+    @contextmanager
+    def on_this_machine(self, artefact: Artefact) -> Iterator[Path]:
+        """Give a file of this machine with an artefact's bytes, to be opened meanwhile.
+
+        What lies on object storage is copied for that, into a private file that goes afterwards.
+        Raises StoreDamagedError where the copied bytes are others.
+        """
+        path = self.path_of(artefact)
+        if not isinstance(path, RemotePath):
+            yield path
+            return
+        data = self.read(artefact)
+        with NamedTemporaryFile(prefix="personalm-") as copy:
+            with full_disk_in_words(Path(copy.name)):
+                copy.write(data)
+                copy.flush()
+            yield Path(copy.name)
 
     def publish(
         self,

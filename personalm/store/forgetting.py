@@ -257,7 +257,8 @@ def _clear(
         if take_out is None:
             artefacts.remove(name)
             return True
-        rest = take_out(artefacts.path_of(found), user_ids)
+        with artefacts.on_this_machine(found) as path:
+            rest = take_out(path, user_ids)
     except (StoreDamagedError, FileNotFoundError) as error:
         _log.warning("%s cannot be read and is removed: %s", name, type(error).__name__)
         artefacts.remove(name)

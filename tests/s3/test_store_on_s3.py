@@ -126,8 +126,7 @@ def test_a_killed_run_goes_on_and_gives_the_table_of_an_uninterrupted_one(
     assert verify(output) == find_leftovers(output) == ()
     assert list(scratch.iterdir()) == []
     assert ObjectFiles().names(remote(output) / "_runs") == ()
-    # Not in a local folder: there, the pool of strangers has a say too.
-    whole = f"{s3}/whole"
+    whole = str(tmp_path / "whole")
     pipeline.run(settings_of(whole), limit=NUM_USERS)
     rows = comparable(read_results(output))
     assert rows == comparable(read_results(whole))
