@@ -7,8 +7,11 @@ PIP := $(BIN)/pip $(QUIET)
 STAMP := $(VENV)/.installed
 OLDEST := .venv-oldest
 AUDIT := .venv-audit
-# Every import and every call of a library, in some ten minutes; loops of faults and kills stay out.
-OLDEST_TESTS := tests/inputs
+# Each library is called by some of these. What takes long and calls no other library stays out:
+# loops of faults and kills, whole trainings, the figures of evaluation.
+OLDEST_TESTS := $(addprefix tests/,inputs planning prompting store generation selection report s3 \
+	flows training/test_duplicates.py training/test_learning.py evaluation/test_figures.py \
+	evaluation/test_calibration.py test_api.py test_pipeline.py test_dependencies.py)
 
 .PHONY: help install demo test lint bench curves bounds verification faults soak life oldest audit clean
 
@@ -63,11 +66,12 @@ life: install  ## Live through random histories of one folder; EXAMPLES= STEPS= 
 	@$(BIN)/python -m tests.life $(foreach name,EXAMPLES STEPS SEED PLANT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
-# The lowest versions get a folder of their own: nothing else is to run with them. The pins of
-# constraints.txt stay out, but for the model's package, which depends on nothing.
+# The lowest versions get a folder of their own: nothing else is to run with them. It is made anew,
+# since what is installed already would be kept. The pins of constraints.txt stay out, but for the
+# model's package.
 $(OLDEST)/.installed: pyproject.toml
 	@echo "setting up $(OLDEST): a few minutes and up to 7 GB"
-	@test -d $(OLDEST) || $(PYTHON) -m venv $(OLDEST)
+	@$(PYTHON) -m venv --clear $(OLDEST)
 	@$(OLDEST)/bin/pip $(QUIET) install --upgrade pip
 	@$(OLDEST)/bin/pip $(QUIET) install --group oldest
 	@$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python \
@@ -87,7 +91,8 @@ $(AUDIT)/.installed: pyproject.toml
 # Strict: a package that the database does not know, or was not asked about, is no package without
 # holes. Without dependencies: every one of them has its pin.
 audit: $(AUDIT)/.installed  ## Look up the pinned versions among known vulnerabilities; WITH='--vulnerability-service osv'
-	@$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt $(WITH)
+	@$(AUDIT)/bin/pip-audit --strict --progress-spinner off --no-deps --disable-pip \
+		--requirement constraints.txt $(WITH)
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) $(OLDEST) $(AUDIT) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

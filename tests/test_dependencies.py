@@ -70,11 +70,9 @@ def test_make_oldest_tests_with_the_bound_itself(requirement: Requirement) -> No
 
 def test_an_audit_that_asked_nobody_fails() -> None:
     """Where the database is out of reach, pip-audit skips every package and finds nothing."""
-    (call,) = [
-        line for line in (ROOT / "Makefile").read_text().splitlines() if "bin/pip-audit" in line
-    ]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-    assert "--strict" in call
+    assert re.search(r"bin/pip-audit .*--strict", makefile)
 
 
 def test_the_bounds_stand_in_one_place() -> None:
