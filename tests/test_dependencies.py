@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from importlib.metadata import version
@@ -13,10 +14,13 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads(TEXT)["project"]
 BOUNDS = {
-    requirement.name: requirement
-    for requirement in map(Requirement, tomllib.loads(TEXT)["project"]["dependencies"])
+    requirement.name: requirement for requirement in map(Requirement, PROJECT["dependencies"])
 }
+EXTRAS = [
+    Requirement(text) for name in ("s3", "train") for text in PROJECT["optional-dependencies"][name]
+]
 
 # The first version without the hole, and what the hole is called.
 HOLES = [
@@ -51,6 +55,24 @@ def test_every_dependency_has_a_lower_bound_that_the_tests_run_with(name: str) -
     assert [s for s in BOUNDS[name].specifier if s.operator == ">="]
     assert BOUNDS[name].specifier.contains(pinned[name.lower()])
     assert BOUNDS[name].specifier.contains(version(name).partition("+")[0])
+
+
+@pytest.mark.skipif(
+    "LOWEST_VERSIONS" not in os.environ, reason="make oldest installs the lowest versions"
+)
+@pytest.mark.parametrize("requirement", [*BOUNDS.values(), *EXTRAS], ids=lambda r: r.name)
+def test_make_oldest_tests_with_the_bound_itself(requirement: Requirement) -> None:
+    """A bound below what the others ask for would promise what nobody has ever run."""
+    (lower,) = [s.version for s in requirement.specifier if s.operator == ">="]
+
+    assert Version(version(requirement.name).partition("+")[0]) == Version(lower)
+
+
+def test_an_audit_that_asked_nobody_fails() -> None:
+    """Where the database is out of reach, pip-audit skips every package and finds nothing."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    assert re.search(r"bin/pip-audit .*--strict", makefile)
 
 
 def test_the_bounds_stand_in_one_place() -> None:
