@@ -13,7 +13,7 @@ OLDEST_TESTS := $(addprefix tests/,inputs planning prompting store generation se
 	flows training/test_duplicates.py training/test_learning.py evaluation/test_figures.py \
 	evaluation/test_calibration.py test_api.py test_pipeline.py test_dependencies.py)
 
-.PHONY: help install demo test lint bench curves bounds verification faults soak life oldest audit clean
+.PHONY: help install demo test lint bench curves bounds shares verification faults soak life oldest audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -51,6 +51,9 @@ curves: install  ## Time the engine over batch size, prompt length and number of
 
 bounds: install  ## Measure memory and speed of runs over up to 100,000 made-up users, without a model
 	@$(BIN)/python -m bench.bounds
+
+shares: install  ## Tell where the time of a run with real models goes; CONFIG=examples/irc.toml LIMIT=24
+	@$(BIN)/python -m bench.shares $(if $(CONFIG),--config $(CONFIG)) $(if $(LIMIT),--limit $(LIMIT))
 
 verification: install  ## Tell users by their texts, by each scorer; CONFIG=examples/irc.toml, needs PERSONALM_DATA
 	@$(BIN)/python -m bench.verification $(or $(CONFIG),examples/irc.toml)

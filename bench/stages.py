@@ -1,9 +1,8 @@
-"""Where the processor's time of a run goes: a stopwatch that the rooms' methods start and stop.
+"""Where the time of a run goes: a stopwatch that the rooms' methods start and stop.
 
-It counts what this process works, not what it waits: other work on the machine does not show.
-
-Time within one stage that another one takes is the other's alone, so that the stages and what is
-left over add up to the whole.
+By the processor's time, other work on the machine does not show; by the clock, waiting does. Time
+within one stage that another one takes is the other's alone, so that the stages and what is left
+over add up to the whole.
 """
 
 from __future__ import annotations
@@ -18,15 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REST = "rest"
+GENERATE = "generate"
+LOAD = "load the model"
 
 
 class Stopwatch:
-    """Seconds of the processor by stage."""
+    """Seconds by stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.process_time) -> None:
+        self._clock = clock
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._stages: list[str] = [REST]
-        self._since = time.process_time()
+        self._since = clock()
 
     @contextmanager
     def at(self, stage: str) -> Iterator[None]:
@@ -70,7 +72,7 @@ class Stopwatch:
         return timed
 
     def _switch(self) -> None:
-        now = time.process_time()
+        now = self._clock()
         self.seconds[self._stages[-1]] += now - self._since
         self._since = now
 
@@ -91,8 +93,19 @@ def watch_run(stopwatch: Stopwatch) -> None:
     stopwatch.watch_steps(Spill, "read", "read buckets")
     stopwatch.watch(Planner, "plan", "plan")
     stopwatch.watch(Prompter, "prompt", "prompt")
-    stopwatch.watch(ScriptedEngine, "_draw", "generate")
+    stopwatch.watch(ScriptedEngine, "_draw", GENERATE)
     stopwatch.watch(Selector, "judge", "select")
     stopwatch.watch(Journal, "has", "journal")
     stopwatch.watch(Journal, "write", "journal")
     stopwatch.watch(Store, "publish", "publish")
+
+
+def watch_models(stopwatch: Stopwatch) -> None:
+    """Let the stopwatch follow real models beside the run."""
+    from personalm import assembly  # noqa: PLC0415 - seconds
+    from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - the same
+    from personalm.selection.embedder import SentenceEmbedder  # noqa: PLC0415 - the same
+
+    stopwatch.watch(assembly, "_load_voice", LOAD)
+    stopwatch.watch_steps(TorchEngine, "generate", GENERATE)
+    stopwatch.watch(SentenceEmbedder, "encode", "embed")
