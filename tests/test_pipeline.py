@@ -37,7 +37,12 @@ def settings(tmp_path: Path) -> Settings:
         ROOT / "personalm.toml",
         model="scripted",
         output=tmp_path / "out",
-        **{"selection.embedder": "scripted", "generation.languages": ["en"]},
+        **{
+            "selection.embedder": "scripted",
+            "generation.languages": ["en"],
+            # Units enough to be broken off among them.
+            "generation.unit_tokens": 800,
+        },
     )
 
 
