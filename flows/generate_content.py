@@ -41,7 +41,7 @@ def write_shard(run_folder: str, shard: int, buckets: list[int]) -> list[dict[st
     """Write every text of a range of buckets into the journal of a run."""
     run = Run.attach(Path(run_folder))
     with make_progress(label=f"shard {shard}") as progress:
-        progress.begin_writing(len(buckets))
+        progress.begin_writing(run.sizes_of(buckets))
         return [asdict(run.write_bucket(bucket, progress=progress)) for bucket in buckets]
 
 

@@ -93,6 +93,10 @@ class Run:
         """Buckets that this run looks at, in order."""
         return self._intake.buckets
 
+    def sizes_of(self, buckets: Sequence[int]) -> tuple[int, ...]:
+        """Return how much of the inputs is in each of some buckets."""
+        return tuple(map(self._intake.spilled.size_of, buckets))
+
     @classmethod
     def attach(cls, folder: Path) -> Run:
         """Open a run that a driver in another process, or this one, has begun."""
@@ -258,7 +262,7 @@ def run(
     """Write every text that is missing or out of date, and publish them as one snapshot."""
     progress = progress or SilentProgress()
     with open_run(settings, limit=limit, scope=scope, rebuild=rebuild, progress=progress) as opened:
-        progress.begin_writing(len(opened.buckets))
+        progress.begin_writing(opened.sizes_of(opened.buckets))
         reports: list[BucketReport] = []
         left = scope.max_requests
         for bucket in opened.buckets:

@@ -14,6 +14,7 @@ from personalm.accounts import Counts
 from personalm.visible import visible_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from typing import Self, TextIO
 
@@ -34,8 +35,8 @@ class Progress(Protocol):
     def note(self, line: str) -> None:
         """Say something worth knowing, once."""
 
-    def begin_writing(self, num_buckets: int) -> None:
-        """Say that texts are written from now on."""
+    def begin_writing(self, sizes: Sequence[int]) -> None:
+        """Say that texts are written from now on; `sizes` are those of the buckets to come."""
 
     def enter_bucket(self, num_units: int, *, done: int, counts: Counts) -> None:
         """Begin a bucket: its units, how many of them are done, and what is decided already."""
@@ -56,7 +57,7 @@ class SilentProgress:
     def note(self, line: str) -> None:
         """Say nothing."""
 
-    def begin_writing(self, num_buckets: int) -> None:
+    def begin_writing(self, sizes: Sequence[int]) -> None:
         """Say nothing."""
 
     def enter_bucket(self, num_units: int, *, done: int, counts: Counts) -> None:
@@ -71,8 +72,8 @@ class CountingProgress(SilentProgress):
 
     def __init__(self) -> None:
         self.num_rows = 0
-        self.num_buckets = 1
         self.num_buckets_entered = 0
+        self._sizes: tuple[int, ...] = (1,)
         self.num_units = 0
         self.num_units_done = 0
         self.num_tokens = 0
@@ -81,11 +82,12 @@ class CountingProgress(SilentProgress):
 
     @property
     def share(self) -> float:
-        """Share of the work that is done, 0 to 1; buckets are taken as equally large."""
-        if not self.num_buckets_entered:
+        """Share of the work that is done, 0 to 1, by the sizes of the buckets."""
+        entered = self._sizes[: self.num_buckets_entered]
+        if not entered:
             return 0.0
         in_bucket = self.num_units_done / self.num_units if self.num_units else 1.0
-        return min(1.0, (self.num_buckets_entered - 1 + in_bucket) / self.num_buckets)
+        return (sum(entered[:-1]) + in_bucket * entered[-1]) / sum(self._sizes)
 
     @property
     def seconds(self) -> float:
@@ -101,9 +103,9 @@ class CountingProgress(SilentProgress):
         """Count rows."""
         self.num_rows += num_rows
 
-    def begin_writing(self, num_buckets: int) -> None:
-        """Start the clock."""
-        self.num_buckets = max(1, num_buckets)
+    def begin_writing(self, sizes: Sequence[int]) -> None:
+        """Start the clock; buckets without any size are taken as equally large."""
+        self._sizes = tuple(sizes) if any(sizes) else (1,) * max(1, len(sizes))
         self._began = time.monotonic()
 
     def enter_bucket(self, num_units: int, *, done: int, counts: Counts) -> None:
@@ -154,9 +156,9 @@ class LineProgress(CountingProgress):
         """Say the line."""
         self._say(line)
 
-    def begin_writing(self, num_buckets: int) -> None:
+    def begin_writing(self, sizes: Sequence[int]) -> None:
         """Say how much was read."""
-        super().begin_writing(num_buckets)
+        super().begin_writing(sizes)
         self._say(f"{self.num_rows:,} rows read; writing" if self.num_rows else "writing")
 
     def finish_unit(self, written: WrittenUnit) -> None:
@@ -214,9 +216,9 @@ class BarProgress(CountingProgress):
         """Print the line above the bar."""
         self._bar.console.print(visible_line(line), markup=False, highlight=False)
 
-    def begin_writing(self, num_buckets: int) -> None:
+    def begin_writing(self, sizes: Sequence[int]) -> None:
         """Turn the bar to the texts; the models are loaded first."""
-        super().begin_writing(num_buckets)
+        super().begin_writing(sizes)
         self._bar.reset(self._task, total=1.0, description=f"{self._label}writing", words="")
 
     def enter_bucket(self, num_units: int, *, done: int, counts: Counts) -> None:

@@ -17,7 +17,7 @@ from personalm.accounts import Counts
 from personalm.errors import InputDamagedError, StoreLockedError
 from personalm.forecasting import forecast
 from personalm.pipeline import Run, open_run
-from personalm.progress import SilentProgress
+from personalm.progress import CountingProgress, SilentProgress
 from personalm.settings import Settings, load_settings
 from personalm.store.reading import read_table, status
 from personalm.store.store import Store
@@ -198,6 +198,39 @@ def test_a_user_who_opts_out_loses_their_rows_at_the_next_run(
     pipeline.run(settings.model_copy(update={"inputs": inputs}))
 
     assert rows_of(settings.output) == [row for row in before if row["user_id"] != "u-hale"]
+
+
+class Watched(CountingProgress):
+    """Notes the share of the work that is told after each unit, and the share that is true."""
+
+    def __init__(self, num_requests: int) -> None:
+        super().__init__()
+        self._num_requests = num_requests
+        self.differences: list[float] = []
+
+    def finish_unit(self, written: WrittenUnit) -> None:
+        """Compare them."""
+        super().finish_unit(written)
+        done = (self.counts.results + self.counts.rejections) / self._num_requests
+        self.differences.append(abs(self.share - done))
+
+
+def test_the_share_of_the_work_is_that_of_the_requests(settings: Settings) -> None:
+    """Also where one user has asked for nearly everything."""
+    requests = pq.read_table(SAMPLES / "requests.parquet").to_pylist()
+    many = [{**requests[0], "request_id": f"m{n}", "subject_id": f"s{n}"} for n in range(200)]
+    path = settings.output.parent / "many.parquet"
+    mine = {"kind": "post", "subject": "the first frost", "thread_id": None, "voice_id": None}
+    table = pa.Table.from_pylist(requests[1:4] + [{**each, **mine} for each in many])
+    pq.write_table(table, path)
+    inputs = settings.inputs.model_copy(update={"requests": (str(path),)})
+    progress = Watched(table.num_rows)
+
+    pipeline.run(settings.model_copy(update={"inputs": inputs}), progress=progress)
+
+    assert len(progress.differences) > 20
+    assert max(progress.differences) < 0.1
+    assert progress.share == 1.0
 
 
 @pytest.mark.parametrize("limit", [0, 1, 7])

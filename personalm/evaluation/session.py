@@ -152,7 +152,7 @@ class Session:
         jobs = self.stage.plan_jobs(assembly, conditions)
         folder = OutputFolder(self.folder / "outputs")
         done = sum(folder.has(job) for job in jobs.values())
-        self.progress.begin_writing(1)
+        self.progress.begin_writing([1])
         self.progress.enter_bucket(len(jobs), done=done, counts=Counts())
         drawn = draw_outputs(
             list(jobs.values()),

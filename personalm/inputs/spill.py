@@ -94,6 +94,12 @@ class Spill:
         """Return the number of rows of the requests table in a bucket."""
         return self.num_rows["requests"][bucket]
 
+    def size_of(self, bucket: int) -> int:
+        """Return how much there is in a bucket: its requests, or rows without a requests table."""
+        if self.has_requests:
+            return self.num_requests(bucket)
+        return sum(rows[bucket] for rows in self.num_rows.values())
+
     def read(self, bucket: int) -> Iterator[UserInputs]:
         """Yield the users of a bucket in the order of their digests.
 
