@@ -77,10 +77,11 @@ class Calibration:
         ]
         known = [mark for mark in marks if mark is not None]
         is_marked = len(known) >= _MIN_MARKED_TEXTS
+        # Copies: a part of an array keeps the whole of it, and calibrations are kept by thousands.
         return cls(
-            direction=directions[0],
-            means=means[:, 0],
-            spreads=spreads[:, 0],
+            direction=directions[0].copy(),
+            means=means[:, 0].copy(),
+            spreads=spreads[:, 0].copy(),
             own_mark=round(math.fsum(known) / len(known), _DECIMALS) if is_marked else None,
         )
 

@@ -172,3 +172,10 @@ def test_what_was_kept_is_what_was_learnt() -> None:
     assert len(made.means) == len(LENGTHS)
     for damaged in (b"", b"x", style.to_bytes()[:11], b"\xff" * 16):
         assert StyleReference.from_bytes(damaged) is None
+
+
+def test_what_is_kept_of_a_voice_holds_on_to_nothing_else() -> None:
+    """Thousands are kept: a part of an array would keep the rows of all the voice's texts."""
+    made = calibrate(cloud(1, 60, shift=2.0))
+    assert made is not None
+    assert [part.base for part in (made.direction, made.means, made.spreads)] == [None] * 3
