@@ -110,17 +110,17 @@ def _bounds_of(runs: list[dict[str, Any]], lookup: dict[str, Any]) -> tuple[Boun
 
 
 def _bounds_of_units(run: dict[str, Any]) -> tuple[Bound, ...]:
-    half, settled, late = run["marks"]
-    growth = late["memory_mb"] / settled["memory_mb"]
+    early, half, late = run["marks"]
+    growth = late["memory_mb"] / early["memory_mb"]
     log_growth = late["log_bytes"] / max(1, half["log_bytes"])
     return (
         Bound(
-            text=f"memory after {late['units']:,} units over {settled['units']:,}: {growth:.3f}",
+            text=f"memory after {late['units']:,} units over {early['units']:,}: {growth:.3f}",
             is_kept=growth < MAX_GROWTH,
         ),
         Bound(
-            text=f"open files then: {settled['open_files']} and {late['open_files']}",
-            is_kept=late["open_files"] == settled["open_files"],
+            text=f"open files then: {early['open_files']} and {late['open_files']}",
+            is_kept=late["open_files"] == early["open_files"],
         ),
         Bound(
             text=f"log after {late['units']:,} units over {half['units']:,}: {log_growth:.2f}",

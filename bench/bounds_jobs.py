@@ -84,16 +84,13 @@ _FAKES: dict[str, Any] = {"model": "scripted", "selection.embedder": "scripted"}
 
 
 class _Marks(LineProgress):
-    """Looks at memory, open files and the log after a half, three fifths and the whole of a run.
-
-    By three fifths of 2,000 units, caches of a fixed size are full.
-    """
+    """Looks at memory, open files and the log after a tenth, half and all but the end of a run."""
 
     def __init__(self, log: Path, num_units: int) -> None:
         self._stream_of_log = log.open("a", encoding="utf-8")
         super().__init__(stream=self._stream_of_log)
         self._log = log
-        self._at = {num_units // 2, 3 * num_units // 5, num_units}
+        self._at = {num_units // 10, num_units // 2, num_units}
         self.num_finished = 0
         self.marks: list[dict[str, Any]] = []
 
