@@ -16,11 +16,12 @@ from personalm.assembly import Assembly, unload
 from personalm.discreet import Discreet
 from personalm.errors import InputError, SettingsError
 from personalm.hashing import subject_id_of
+from personalm.inputs.given import read_given
 from personalm.inputs.ids import canonical_id
 from personalm.inputs.lookup import find_user
+from personalm.inputs.texts import clean_text
 from personalm.records import (
     Candidate,
-    Interaction,
     Outcome,
     Profile,
     Rejection,
@@ -38,11 +39,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from personalm.settings import Inputs, Settings
+    from personalm.settings import Settings
 
 __all__ = ["Generation", "Generations", "generate_for", "generate_many", "read_results", "unload"]
-
-_PROFILE_FIELDS = frozenset({"user_id", "name", "language", "traits", "opt_out"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +182,12 @@ def generate_many(
     assembly = open_assembly(settings)
     if kind not in assembly.kinds:
         raise SettingsError(f"unknown kind {kind!r}; known are {', '.join(sorted(assembly.kinds))}")
+    most = settings.inputs.max_text_chars
     wish = _Wish(
         kind=kind,
-        subject=subject and _as_read(subject, settings.inputs),
+        subject=subject and clean_text(subject, max_chars=most),
         subject_id=None if subject_id is None else canonical_id(subject_id),
-        instructions=instructions and _as_read(instructions, settings.inputs),
+        instructions=instructions and clean_text(instructions, max_chars=most),
     )
     plans = [_plan(assembly, find_user_inputs(user, settings), wish) for user in users]
     units = [_unit(number, p) for number, p in enumerate(plans) if isinstance(p, Task)]
@@ -243,10 +243,8 @@ def open_assembly(settings: Settings) -> Assembly:
 
 def find_user_inputs(user: object, settings: Settings) -> UserInputs:
     """Return what is known of a user: an id, a mapping or a `Profile`. Raises InputError."""
-    if isinstance(user, Mapping):
-        user = _read_profile(user)
-    if isinstance(user, Profile):
-        return UserInputs(profile=_profile_as_read(user, settings.inputs))
+    if isinstance(user, Mapping | Profile):
+        return UserInputs(profile=read_given(user, settings.inputs))
     found = find_user(settings.inputs, user)
     if found is None:
         raise InputError(
@@ -254,36 +252,6 @@ def find_user_inputs(user: object, settings: Settings) -> UserInputs:
             remedy="Check the id, or hand over the user as a mapping with user_id and texts.",
         )
     return found
-
-
-def _read_profile(user: Mapping[Any, Any]) -> Profile:
-    known = _PROFILE_FIELDS | {"texts"}
-    unknown = {str(name) for name in user} - known
-    if unknown or "user_id" not in user:
-        wrong = f"unknown {min(unknown)!r}" if unknown else "'user_id' is missing"
-        raise InputError(f"user mapping: {wrong}; its names are {', '.join(sorted(known))}")
-    fields = {name: user[name] for name in _PROFILE_FIELDS & set(user) if user[name] is not None}
-    fields["user_id"] = canonical_id(fields["user_id"])
-    fields["traits"] = tuple(fields.get("traits", ()))
-    texts = tuple(Interaction(text=str(text)) for text in user.get("texts") or ())
-    return Profile(**fields, interactions=texts)
-
-
-def _profile_as_read(profile: Profile, inputs: Inputs) -> Profile:
-    """Return a profile that was handed over as it would come out of the tables."""
-    newest = profile.interactions[-inputs.max_user_interactions :]
-    return replace(
-        profile,
-        name=profile.name and _as_read(profile.name, inputs),
-        traits=tuple(_as_read(trait, inputs) for trait in profile.traits),
-        interactions=tuple(replace(i, text=_as_read(i.text, inputs)) for i in newest),
-    )
-
-
-def _as_read(text: str, inputs: Inputs) -> str:
-    """Return a text as the reader of the tables leaves it: no half character, no NUL, cut."""
-    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return whole.replace("\x00", "")[: inputs.max_text_chars]
 
 
 def _plan(assembly: Assembly, user: UserInputs, wish: _Wish) -> Task | Rejection:

@@ -110,6 +110,11 @@ def clean_texts(
     return without_blanks(texts)
 
 
+def clean_text(text: str, *, max_chars: int) -> str:
+    """Return one text by the rule of the columns: no half character, no NUL, cut."""
+    return _joined(text).replace(_NUL, "")[:max_chars]
+
+
 def without_blanks(texts: pa.Array[Any]) -> pa.Array[Any]:
     """Return texts with those that are empty or white space as null."""
     blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
@@ -135,9 +140,12 @@ def _is_utf8(data: bytes) -> bool:
 def _join_halves(data: bytes) -> str | None:
     """Return bytes as text, halves of characters joined or replaced; None for other bytes."""
     try:
-        halves = data.decode("utf-8", "surrogatepass")
+        return _joined(data.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
         return None
+
+
+def _joined(halves: str) -> str:
     return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
