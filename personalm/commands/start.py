@@ -18,7 +18,7 @@ def demo(*, folder: Path = Path("demo-output"), config: Config = None) -> int:
     Parameters
     ----------
     folder
-        Where results and report go; a demo that was run there before is replaced.
+        Where results and report go; of an earlier demo there, what has not changed stays.
     config
         TOML file with the settings; personalm.toml by default.
     """
