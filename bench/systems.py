@@ -93,7 +93,7 @@ def _generate(
 ) -> int:
     import torch  # noqa: PLC0415 - seconds
 
-    from personalm.generation.decoding import fill_up  # noqa: PLC0415 - loads torch
+    from personalm.generation.prefill import fill_up  # noqa: PLC0415 - loads torch
 
     network: Any = model.network
     ids, mask = fill_up(model, [prompt.token_ids for prompt in batch])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import DynamicCache
 
-from personalm.generation.decoding import fill_up
+from personalm.generation.prefill import fill_up
 from personalm.generation.sampler import logprobs_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 
 from personalm.errors import EngineError
-from personalm.generation.decoding import fill_up
+from personalm.generation.prefill import fill_up
 from personalm.generation.sampler import logprobs_of
 
 if TYPE_CHECKING:

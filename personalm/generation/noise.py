@@ -36,12 +36,13 @@ def row_seeds(seed: int, key: Key, draw: int, numbers: Iterable[int]) -> list[in
     ]
 
 
-def gumbel(row_seeds: Tensor, step: int, token_ids: Tensor) -> Tensor:
+def gumbel(row_seeds: Tensor, step: Tensor, token_ids: Tensor) -> Tensor:
     """Return standard Gumbel noise, always finite, as float64.
 
-    Shapes: `row_seeds` (rows), `token_ids` (rows, k), both int64; the result (rows, k).
+    Shapes: `row_seeds` (rows), `step` () or (1), `token_ids` (rows, k), all int64; the result
+    (rows, k).
     """
-    streams = _mix(row_seeds + _wrap((step + 1) * _GAMMA))
+    streams = _mix(row_seeds + (step + 1) * _GAMMA)
     bits = _mix(streams.unsqueeze(-1) + (token_ids + 1) * _GAMMA)
     # 52 bits and a half: exact in float64, never 0 and never 1.
     uniform = (_shift(bits, 12).double() + 0.5) * 2.0**-52
@@ -57,8 +58,3 @@ def _mix(value: Tensor) -> Tensor:
 def _shift(value: Tensor, bits: int) -> Tensor:
     """Shift right and fill with zeros; the operator of a signed type fills with the sign."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _wrap(value: int) -> int:
-    """Reduce to the signed 64-bit integer that is equal modulo 2**64."""
-    return (value + 2**63) % 2**64 - 2**63

@@ -7,6 +7,8 @@ largest score with its noise is the sample, so nothing here depends on a generat
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+from functools import cache
 from math import inf, log
 from typing import TYPE_CHECKING
 
@@ -26,101 +28,167 @@ _BLOCK = 128
 _FIRST = 256
 
 
+@dataclass(slots=True, kw_only=True)
+class _Rows:
+    """What differs from row to row, a tensor (rows, ...) each.
+
+    `history` holds the tokens drawn so far, then -1; `seen` the same tokens as marks over the
+    vocabulary, and has no columns where no row is penalised.
+    """
+
+    seeds: Tensor
+    temperature: Tensor
+    top_k: Tensor
+    top_p: Tensor
+    least: Tensor
+    penalty: Tensor
+    ngram: Tensor
+    is_open: Tensor
+    history: Tensor
+    seen: Tensor
+
+    def keep(self, rows: Tensor) -> None:
+        for name in _names():
+            setattr(self, name, getattr(self, name)[rows])
+
+    def take(self, others: _Rows, rows: Tensor) -> None:
+        """Copy some rows of others into the first places, where the tensors lie."""
+        for name in _names():
+            getattr(self, name)[: len(rows)] = getattr(others, name)[rows]
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(_Rows))
+
+
 class Sampler:
-    """Draws one token a row and step. It counts the steps and remembers what each row has seen."""
+    """Draws one token a row and step. It counts the steps and remembers what each row has said.
+
+    What it does follows the settings alone, but for a nucleus of the whole vocabulary, which may
+    have to be looked at twice (`has_fixed_work`).
+    """
 
     def __init__(
         self,
         samplings: Sequence[Sampling],
         seeds: Sequence[int],
-        said: Sequence[Sequence[int]] = (),
         *,
         vocabulary: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Take the settings and seeds of each row, and its new tokens so far, none by default."""
+        """Take the settings and the seed of each row."""
 
         def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.tensor(values, dtype=dtype, device=device).unsqueeze(-1)
 
-        full = vocabulary
-        self._step = 0
+        full, num_rows = vocabulary, len(samplings)
+        is_open = [s.top_k in {0, full} for s in samplings]
+        room = max((s.max_new_tokens for s in samplings), default=0)
         self._full = full
         # A nucleus of the whole vocabulary mostly lies within the first few hundred tokens.
         self._width = max((min(s.top_k or _FIRST, full) for s in samplings), default=full)
-        self._is_open = column([s.top_k in {0, full} for s in samplings], torch.bool)
-        self._has_open = bool(self._is_open.any())
-        self._is_plain = all(s.top_k in {0, full} and s.top_p >= 1 for s in samplings)
-        self._seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
-        self._temperature = column([s.temperature for s in samplings])
-        self._top_k = column([min(s.top_k or full, full) for s in samplings], torch.int64)
-        self._top_p = column([s.top_p for s in samplings])
-        self._least = column([log(s.min_p) if s.min_p else -inf for s in samplings])
+        self._has_open = any(is_open)
+        self._is_plain = all(is_open) and all(s.top_p >= 1 for s in samplings)
         self._has_least = any(s.min_p for s in samplings)
-        self._penalty = column([s.repetition_penalty for s in samplings])
-        self._seen: Tensor | None = None
-        if any(s.repetition_penalty != 1 for s in samplings):
-            self._seen = torch.zeros(len(samplings), full, dtype=torch.bool, device=device)
-            for row, tokens in enumerate(said):
-                self._seen[row, list(tokens)] = True
-        self._ngrams = [Ngrams(s.no_repeat_ngram) for s in samplings]
-        for ngrams, tokens in zip(self._ngrams, said, strict=False):
-            for token in tokens:
-                ngrams.add(token)
+        self._has_penalty = any(s.repetition_penalty != 1 for s in samplings)
+        self._ngrams = sorted(
+            {s.no_repeat_ngram for s in samplings if 0 < s.no_repeat_ngram <= room}
+        )
+        self._step = torch.zeros(1, dtype=torch.int64, device=device)
+        self._rows = _Rows(
+            seeds=torch.tensor(seeds, dtype=torch.int64, device=device),
+            temperature=column([s.temperature for s in samplings]),
+            top_k=column([min(s.top_k or full, full) for s in samplings], torch.int64),
+            top_p=column([s.top_p for s in samplings]),
+            least=column([log(s.min_p) if s.min_p else -inf for s in samplings]),
+            penalty=column([s.repetition_penalty for s in samplings]),
+            ngram=column([s.no_repeat_ngram for s in samplings], torch.int64),
+            is_open=column(is_open, torch.bool),
+            history=torch.full((num_rows, room), -1, dtype=torch.int64, device=device),
+            seen=torch.zeros(
+                (num_rows, full if self._has_penalty else 0), dtype=torch.bool, device=device
+            ),
+        )
+
+    @property
+    def has_fixed_work(self) -> bool:
+        """Whether every step does the same operations, whatever the logits are."""
+        return self._is_plain or not self._has_open or self._width == self._full
+
+    @property
+    def work(self) -> tuple[object, ...]:
+        """Everything but the number of rows that decides which operations a step does."""
+        room = self._rows.history.shape[1]
+        has = (self._has_open, self._is_plain, self._has_least, self._has_penalty)
+        return (self._full, self._width, room, *self._ngrams, *has)
 
     def draw(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return a token for each row, and which rows failed because their logits are not finite.
 
         Shapes: `logits` (rows, vocabulary); both results (rows), int64 and bool.
         """
+        rows = self._rows
         scores = logits.float()
         # What is drawn for such a row is some token, and nobody takes it.
         failed = ~torch.isfinite(scores.amax(-1))
         values, ids = self._filter(self._forbid(self._penalise(scores)))
-        is_random = self._temperature > 0
-        noise = torch.where(is_random, gumbel(self._seeds, self._step, ids), 0.0)
+        noise = torch.where(rows.temperature > 0, gumbel(rows.seeds, self._step, ids), 0.0)
         best = (values.double() + noise).argmax(-1, keepdim=True)
         tokens = ids.gather(-1, best)
-        if self._seen is not None:
-            self._seen.scatter_(-1, tokens, value=True)
-        if any(ngrams.size for ngrams in self._ngrams):
-            for ngrams, token in zip(self._ngrams, tokens[:, 0].tolist(), strict=True):
-                ngrams.add(token)
+        if self._has_penalty:
+            rows.seen.scatter_(-1, tokens, value=True)
+        if self._ngrams:
+            rows.history.index_copy_(-1, self._step, tokens)
         self._step += 1
         return tokens.squeeze(-1), failed
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone, given by their present places."""
-        kept = torch.tensor(rows, device=self._seeds.device)
-        self._seeds = self._seeds[kept]
-        self._temperature = self._temperature[kept]
-        self._top_k = self._top_k[kept]
-        self._top_p = self._top_p[kept]
-        self._least = self._least[kept]
-        self._is_open = self._is_open[kept]
-        self._penalty = self._penalty[kept]
-        if self._seen is not None:
-            self._seen = self._seen[kept]
-        self._ngrams = [self._ngrams[row] for row in rows]
+        self._rows.keep(torch.tensor(rows, device=self._step.device))
+
+    def take(self, other: Sampler, rows: Tensor) -> None:
+        """Go on where another sampler of the same work stands, with some rows of it.
+
+        They come to the first places; the rows behind them draw what nobody asks for.
+        """
+        self._rows.take(other._rows, rows)
+        self._step.copy_(other._step)
 
     def _penalise(self, scores: Tensor) -> Tensor:
-        if self._seen is None:
+        if not self._has_penalty:
             return scores
-        lower = torch.where(scores > 0, scores / self._penalty, scores * self._penalty)
-        return torch.where(self._seen, lower, scores)
+        penalty = self._rows.penalty
+        lower = torch.where(scores > 0, scores / penalty, scores * penalty)
+        return torch.where(self._rows.seen, lower, scores)
 
     def _forbid(self, scores: Tensor) -> Tensor:
         """Leave out the tokens that would say an n-gram again, unless nothing else is left."""
-        forbidden = [(row, id_) for row, n in enumerate(self._ngrams) for id_ in n.forbidden]
-        if not forbidden:
+        if not self._ngrams:
             return scores
-        rows, ids = torch.tensor(forbidden, device=scores.device).T
-        # In float32 the scores may be the very logits of the caller.
-        kept = scores.index_put((rows, ids), scores.new_tensor(-torch.inf))
-        is_left = kept.amax(-1) > -torch.inf
-        return kept.index_put_(
-            (rows, ids), torch.where(is_left[rows], -torch.inf, scores[rows, ids])
-        )
+        found = [self._find_followers(size) for size in self._ngrams]
+        ids = torch.cat([ids for ids, _ in found], dim=-1)
+        is_again = torch.cat([is_again for _, is_again in found], dim=-1)
+        # A token may stand here several times, so the smallest and largest of what is said wins.
+        least = torch.where(is_again, -torch.inf, torch.inf)
+        kept = scores.scatter_reduce(-1, ids, least, "amin")
+        is_left = kept.amax(-1, keepdim=True) > -torch.inf
+        back = torch.where(is_left | ~is_again, -torch.inf, scores.gather(-1, ids))
+        return kept.scatter_reduce_(-1, ids, back, "amax")
+
+    def _find_followers(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return what followed each run of `size - 1` tokens, and where that run ends the text.
+
+        Shapes: both (rows, room - size + 1); rows of other sizes find none.
+        """
+        history = self._rows.history
+        followers = history[:, size - 1 :]
+        is_again = (followers >= 0) & (self._rows.ngram == size)
+        for back in range(1, size):
+            # Where the text is shorter, no follower is there yet.
+            last = history.index_select(-1, (self._step - back).clamp_(min=0))
+            is_again &= history[:, size - 1 - back : history.shape[1] - back] == last
+        return followers.clamp(min=0), is_again
 
     def _filter(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return scaled scores, minus infinity where filtered out, with their token ids."""
@@ -131,7 +199,7 @@ class Sampler:
             values, ids = self._nucleus(scores, self._width)
         if self._has_least:
             # The likeliest token has the scaled score 0.
-            values = values.masked_fill(values < self._least, -torch.inf)
+            values = values.masked_fill(values < self._rows.least, -torch.inf)
         return values, ids
 
     def _nucleus(self, scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -140,22 +208,22 @@ class Sampler:
         largest = values[:, :1]
         values = self._scale(values, largest)
         ranks = torch.arange(width, device=scores.device)
-        values = values.masked_fill(~self._is_open & (ranks >= self._top_k), -torch.inf)
+        values = values.masked_fill(~self._rows.is_open & (ranks >= self._rows.top_k), -torch.inf)
         total = values.logsumexp(-1, keepdim=True)
         if self._has_open and width < self._full:
             whole = self._scale(scores, largest).logsumexp(-1, keepdim=True)
-            total = torch.where(self._is_open, whole, total)
+            total = torch.where(self._rows.is_open, whole, total)
         shares = (values - total).exp()
         before = shares.cumsum(-1) - shares
         if self._has_open and width < self._full:
-            is_short = self._is_open & (before[:, -1:] < self._top_p)
+            is_short = self._rows.is_open & (before[:, -1:] < self._rows.top_p)
             if is_short.any():
                 return self._nucleus(scores, self._full)
-        return values.masked_fill((before >= self._top_p) & (ranks > 0), -torch.inf), ids
+        return values.masked_fill((before >= self._rows.top_p) & (ranks > 0), -torch.inf), ids
 
     def _scale(self, values: Tensor, largest: Tensor) -> Tensor:
         # Subtracting first keeps a tiny temperature from making two infinities.
-        temperature = torch.where(self._temperature > 0, self._temperature, 1.0)
+        temperature = torch.where(self._rows.temperature > 0, self._rows.temperature, 1.0)
         return (values - largest) / temperature
 
 
@@ -186,25 +254,3 @@ def find_largest(scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
     places = torch.cat([places, rest.expand(len(scores), -1)], dim=-1)
     values, picked = torch.topk(scores.gather(-1, places), number)
     return values, places.gather(-1, picked)
-
-
-class Ngrams:
-    """The n-grams of a row's new text; with size 0 it remembers and forbids nothing."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._last: tuple[int, ...] = ()
-        self._followers: dict[tuple[int, ...], set[int]] = {}
-
-    @property
-    def forbidden(self) -> set[int]:
-        """Tokens that would complete an n-gram which is there already."""
-        return self._followers.get(self._last, set())
-
-    def add(self, token: int) -> None:
-        """Note the next token."""
-        if not self.size:
-            return
-        if len(self._last) == self.size - 1:
-            self._followers.setdefault(self._last, set()).add(token)
-        self._last = (*self._last, token)[1 - self.size :] if self.size > 1 else ()

@@ -48,6 +48,16 @@ class Row(Discreet):
         elif len(self.token_ids) >= self.sampling.max_new_tokens:
             self.finish = "length"
 
+    def follow(self, steps: Iterable[tuple[float, float, float]]) -> None:
+        """Take steps until the row ends: each a token, whether it failed, its log-probability."""
+        for token_id, is_failed, logprob in steps:
+            if is_failed:
+                self.fail()
+            else:
+                self.add(int(token_id), logprob)
+            if self.is_finished:
+                return
+
     def fail(self) -> None:
         """End the row without a text: the model gave it no usable logits."""
         self.finish = "error"

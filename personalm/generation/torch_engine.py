@@ -17,10 +17,11 @@ import torch
 
 from personalm.discreet import Discreet
 from personalm.errors import EngineError, is_of_a_row
-from personalm.generation.decoding import Heads, open_decoding, shares_prefixes
+from personalm.generation.decoding import shares_prefixes
+from personalm.generation.drawing import Drawings, Group
 from personalm.generation.engine import batches, candidate_numbers
 from personalm.generation.noise import row_seeds
-from personalm.generation.sampler import Sampler, logprobs_of
+from personalm.generation.prefill import Heads
 from personalm.generation.stopping import Row
 from personalm.records import Draw
 
@@ -65,7 +66,7 @@ class TorchEngine:
     def __init__(self, model: LoadedModel, *, max_batch_tokens: int) -> None:
         self._model = model
         self._max_batch_tokens = max_batch_tokens
-        self._heads = Heads()
+        self._drawings = Drawings(model, Heads())
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Draw]:
         """Yield one draw for each prompt, batch after batch, in the order of the prompts."""
@@ -167,64 +168,44 @@ class TorchEngine:
             return _Failure(name=type(error).__name__, is_memory=_is_memory(error))
 
     @torch.inference_mode()
-    def _decode(self, group: tuple[_Job, ...]) -> list[dict[int, Sample]]:
+    def _decode(self, jobs: tuple[_Job, ...]) -> list[dict[int, Sample]]:
         """Draw all candidates of a group; return the samples of each job by their numbers."""
-        model = self._model
-        rows = [
-            [
-                Row(
-                    tokenizer=model.tokenizer,
-                    sampling=job.prompt.sampling,
-                    end_ids=model.eos_ids,
-                )
-                for _ in job.numbers
-            ]
-            for job in group
-        ]
+        rows = [[self._row(job) for _ in job.numbers] for job in jobs]
         live = list(chain.from_iterable(rows))
-        sampler = self._sampler(group)
-        decoding = open_decoding(
-            model,
-            [job.token_ids for job in group],
-            [i for i, job in enumerate(group) for _ in job.numbers],
-            heads=self._heads,
-            num_head_tokens=[job.num_head_tokens for job in group],
-            room=max(job.prompt.sampling.max_new_tokens for job in group),
-        )
-        logits = decoding.start()
+        drawing = self._drawings.open(_group(jobs))
         while True:
-            tokens, failed = sampler.draw(logits)
-            logprobs = logprobs_of(logits, tokens)
-            # One look a step: the program waits for the device at each.
-            drawn = torch.stack([tokens.double(), failed.double(), logprobs.double()], dim=-1)
-            for row, (token, is_failed, logprob) in zip(live, drawn.tolist(), strict=True):
-                row.fail() if is_failed else row.add(int(token), logprob)
+            for row, steps in zip(live, drawing.draw(), strict=True):
+                row.follow(steps)
             going = [i for i, row in enumerate(live) if not row.is_finished]
             if not going:
                 break
             if len(going) < len(live):
-                decoding.keep(going)
-                sampler.keep(going)
+                drawing.keep(going)
                 live = [live[i] for i in going]
-                tokens = tokens[torch.tensor(going, device=model.device)]
-            logits = decoding.step(tokens)
         return [
             {number: row.sample for number, row in zip(job.numbers, of_job, strict=True)}
-            for job, of_job in zip(group, rows, strict=True)
+            for job, of_job in zip(jobs, rows, strict=True)
         ]
 
-    def _sampler(self, group: tuple[_Job, ...]) -> Sampler:
-        jobs = [job for job in group for _ in job.numbers]
-        seeds = [
-            row_seeds(job.prompt.seed, job.prompt.key, job.prompt.draw, job.numbers)
-            for job in group
-        ]
-        return Sampler(
-            [job.prompt.sampling for job in jobs],
-            list(chain.from_iterable(seeds)),
-            vocabulary=self._model.num_embeddings,
-            device=self._model.device,
+    def _row(self, job: _Job) -> Row:
+        return Row(
+            tokenizer=self._model.tokenizer,
+            sampling=job.prompt.sampling,
+            end_ids=self._model.eos_ids,
         )
+
+
+def _group(jobs: Sequence[_Job]) -> Group:
+    seeds = [
+        row_seeds(job.prompt.seed, job.prompt.key, job.prompt.draw, job.numbers) for job in jobs
+    ]
+    return Group(
+        prompts=[job.token_ids for job in jobs],
+        num_head_tokens=[job.num_head_tokens for job in jobs],
+        owners=[place for place, job in enumerate(jobs) for _ in job.numbers],
+        samplings=[job.prompt.sampling for job in jobs for _ in job.numbers],
+        seeds=list(chain.from_iterable(seeds)),
+    )
 
 
 def _halves(group: tuple[_Job, ...]) -> tuple[tuple[_Job, ...], ...]:

@@ -132,7 +132,7 @@ def test_what_a_group_keeps_is_free_before_the_next_one_runs(
         ({"top_k": 50, "top_p": 0.95, "repetition_penalty": 1.2}, 1),
         ({"temperature": 0.0}, 1),
         ({"top_k": 0, "top_p": 0.9}, 2),
-        ({"top_k": 50, "no_repeat_ngram": 2}, 2),
+        ({"top_k": 50, "no_repeat_ngram": 2}, 1),
     ],
     ids=["top-k", "greedy", "open-nucleus", "n-grams"],
 )

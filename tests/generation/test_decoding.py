@@ -10,13 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalm.generation.decoding import (
-    CopiedDecoding,
-    Decoding,
-    Heads,
-    SharedDecoding,
-    cut_by_length,
-)
+from personalm.generation.decoding import CopiedDecoding, Decoding, SharedDecoding
+from personalm.generation.prefill import Heads, cut_by_length
 from personalm.generation.shared_prefix import SHARED_PREFIX, attend, can_share
 from tests.generation.reference import plain_network
 
@@ -136,7 +131,7 @@ def test_a_row_of_broken_numbers_spoils_no_other_row_of_its_prompt(
 def test_parts_of_like_length_hold_every_text_once_and_few_pads(lengths: list[int]) -> None:
     """A part that is cut off has enough tokens to be worth a reading."""
     places = sorted(range(len(lengths)), key=lengths.__getitem__)
-    parts = list(cut_by_length(places, lengths))
+    parts = list(cut_by_length(places, lengths, 512))
 
     assert [place for part in parts for place in part] == places
     assert all(sum(lengths[i] for i in part) >= 512 for part in parts[:-1])

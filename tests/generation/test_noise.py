@@ -16,7 +16,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 def test_values_never_change_between_versions() -> None:
     """Other values would change every text that was ever written with a seed."""
     seeds = row_seeds(7, KEY, 0, range(3))
-    noise = gumbel(torch.tensor(seeds), 5, torch.tensor([[0, 1, 49151]] * 3))
+    noise = gumbel(torch.tensor(seeds), torch.tensor(5), torch.tensor([[0, 1, 49151]] * 3))
 
     assert seeds == GOLDEN_SEEDS
     torch.testing.assert_close(noise, torch.tensor(GOLDEN_NOISE, dtype=torch.float64))
@@ -53,10 +53,12 @@ def test_a_value_depends_on_its_row_step_and_token_alone(
     seeds: list[int], step: int, ids: list[int], data: st.DataObject
 ) -> None:
     """Other rows, other tokens and any order of both leave a value exactly as it was."""
-    whole = gumbel(torch.tensor(seeds), step, torch.tensor([ids] * len(seeds)))
+    whole = gumbel(torch.tensor(seeds), torch.tensor(step), torch.tensor([ids] * len(seeds)))
     row = data.draw(st.integers(0, len(seeds) - 1))
     order = data.draw(st.permutations(range(len(ids))))
-    alone = gumbel(torch.tensor([seeds[row]]), step, torch.tensor([[ids[i] for i in order]]))
+    alone = gumbel(
+        torch.tensor([seeds[row]]), torch.tensor(step), torch.tensor([[ids[i] for i in order]])
+    )
 
     assert torch.isfinite(whole).all()
     assert torch.equal(whole[row, list(order)], alone[0])
@@ -64,9 +66,11 @@ def test_a_value_depends_on_its_row_step_and_token_alone(
 
 def test_noise_is_gumbel_distributed() -> None:
     """Uniform after the inverse transform, over tokens, over steps and over rows."""
-    tokens = gumbel(torch.tensor([1]), 0, torch.arange(20_000)[None])[0]
-    rows = gumbel(torch.arange(20_000), 0, torch.full((20_000, 1), 17))[:, 0]
-    steps = torch.cat([gumbel(torch.tensor([1]), i, torch.tensor([[17]]))[0] for i in range(4000)])
+    tokens = gumbel(torch.tensor([1]), torch.tensor(0), torch.arange(20_000)[None])[0]
+    rows = gumbel(torch.arange(20_000), torch.tensor(0), torch.full((20_000, 1), 17))[:, 0]
+    steps = torch.cat(
+        [gumbel(torch.tensor([1]), torch.tensor(i), torch.tensor([[17]]))[0] for i in range(4000)]
+    )
 
     for noise in (tokens, rows, steps):
         uniform = torch.exp(-torch.exp(-noise))
@@ -78,8 +82,8 @@ def test_noise_is_gumbel_distributed() -> None:
 
 def test_neighbouring_rows_steps_and_tokens_are_independent() -> None:
     """No correlation between what stands side by side."""
-    noise = gumbel(torch.arange(200), 3, torch.arange(200).expand(200, 200))
-    later = gumbel(torch.arange(200), 4, torch.arange(200).expand(200, 200))
+    noise = gumbel(torch.arange(200), torch.tensor(3), torch.arange(200).expand(200, 200))
+    later = gumbel(torch.arange(200), torch.tensor(4), torch.arange(200).expand(200, 200))
     pairs = (
         (noise[:, 1:], noise[:, :-1]),
         (noise[1:], noise[:-1]),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import TopPLogitsWarper
 
-from personalm.generation.sampler import Ngrams, Sampler, find_largest, logprobs_of
+from personalm.generation.sampler import Sampler, find_largest, logprobs_of
 from personalm.records import Sampling
 from tests.generation.reference import shares
 from tests.generation.watching import Operations
@@ -18,15 +18,20 @@ from tests.generation.watching import Operations
 VOCABULARY = 12
 
 
-def make_sampler(num_rows: int, prompts: list[list[int]] | None = None, **values: Any) -> Sampler:
-    """Return a sampler whose rows share their settings."""
+def make_sampler(num_rows: int, said: tuple[int, ...] = (), **values: Any) -> Sampler:
+    """Return a sampler whose rows share their settings, and have said these tokens."""
     sampling = Sampling(**{"max_new_tokens": 9, "top_k": 0, "top_p": 1.0, **values})
-    return Sampler(
-        [sampling] * num_rows,
-        list(range(num_rows)),
-        prompts or [[]] * num_rows,
-        vocabulary=VOCABULARY,
-    )
+    sampler = Sampler([sampling] * num_rows, list(range(num_rows)), vocabulary=VOCABULARY)
+    for token in said:
+        assert say(sampler, token, num_rows) == {token}
+    return sampler
+
+
+def say(sampler: Sampler, token: int, num_rows: int) -> set[int]:
+    """Draw from logits that leave one token; return what was drawn."""
+    logits = torch.full((num_rows, VOCABULARY), -torch.inf)
+    logits[:, token] = 0.0
+    return set(sampler.draw(logits)[0].tolist())
 
 
 @pytest.mark.parametrize(
@@ -44,7 +49,7 @@ def test_draws_follow_the_distribution_of_transformers(values: dict[str, Any]) -
     """Chi-square of 20,000 draws against the softmax of transformers' processors."""
     logits = torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(1)) * 1.5
     expected_shares = shares(logits, [1, 4], Sampling(max_new_tokens=9, **values))
-    sampler = make_sampler(20_000, [[1, 4]] * 20_000, **values)
+    sampler = make_sampler(20_000, (1, 4), **values)
 
     tokens, failed = sampler.draw(logits.expand(20_000, -1))
 
@@ -76,9 +81,8 @@ def test_a_row_draws_the_same_token_alone_and_beside_rows_of_other_settings(
     other = Sampling(max_new_tokens=9, top_k=3, repetition_penalty=1.5)
     scores = torch.tensor(logits)
     beside = [own, *[other] * (len(logits) - 1)]
-    empty: list[list[int]] = [[]] * len(logits)
-    together = Sampler(beside, list(range(len(logits))), empty, vocabulary=VOCABULARY)
-    alone = Sampler([own], [0], [[]], vocabulary=VOCABULARY)
+    together = Sampler(beside, list(range(len(logits))), vocabulary=VOCABULARY)
+    alone = Sampler([own], [0], vocabulary=VOCABULARY)
 
     tokens, failed = together.draw(scores)
 
@@ -119,8 +123,7 @@ def test_a_row_keeps_to_its_own_top_k_beside_rows_with_a_larger_one() -> None:
         Sampling(max_new_tokens=9, temperature=1.0, top_p=1.0, top_k=top_k)
         for top_k in (2, VOCABULARY - 1) * 500
     ]
-    empty: list[list[int]] = [[]] * 1000
-    sampler = Sampler(samplings, list(range(1000)), empty, vocabulary=VOCABULARY)
+    sampler = Sampler(samplings, list(range(1000)), vocabulary=VOCABULARY)
 
     tokens, _ = sampler.draw(torch.linspace(0, 1, VOCABULARY).expand(1000, -1))
 
@@ -172,16 +175,29 @@ def test_a_penalty_looks_at_the_new_text_alone() -> None:
     assert drawn == [3, 5, 3]
 
 
-@given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 4))
-def test_no_ngram_is_ever_said_twice(tokens: list[int], size: int) -> None:
+@settings(deadline=None)
+@given(
+    tokens=st.lists(st.integers(0, 3), min_size=1, max_size=30),
+    sizes=st.lists(st.integers(0, 6), min_size=1, max_size=3),
+)
+def test_no_ngram_is_ever_said_twice(tokens: list[int], sizes: list[int]) -> None:
     """A token is forbidden exactly when it would complete an n-gram that is there already."""
-    ngrams = Ngrams(size)
+    samplings = [
+        Sampling(max_new_tokens=len(tokens), temperature=0.0, no_repeat_ngram=size)
+        for size in sizes
+    ]
+    sampler = Sampler(samplings, list(range(len(sizes))), vocabulary=VOCABULARY)
     said: list[int] = []
     for token in tokens:
-        seen = {tuple(said[i : i + size]) for i in range(len(said) - size + 1)}
-        candidate = (*said[len(said) - size + 1 :], token) if len(said) >= size - 1 else ()
-        assert (token in ngrams.forbidden) == (len(candidate) == size and candidate in seen)
-        ngrams.add(token)
+        for row, size in enumerate(sizes):
+            seen = {tuple(said[i : i + size]) for i in range(len(said) - size + 1)}
+            head = said[len(said) - size + 1 :] if size else []
+            complete = {t for t in range(VOCABULARY) if len(head) == size - 1}
+            expected = {t for t in complete if (*head, t) in seen}
+            scores = sampler._forbid(torch.zeros(len(sizes), VOCABULARY))
+            assert {t for t in range(VOCABULARY) if scores[row, t] < 0} == expected
+        # A token that is forbidden is drawn all the same where it is the only one.
+        assert say(sampler, token, len(sizes)) == {token}
         said.append(token)
 
 

@@ -198,7 +198,9 @@ def _token(logits: torch.Tensor, said: list[int], sampling: Sampling, seed: int)
     """Return the token of a step: the largest log-probability with its noise."""
     if sampling.temperature == 0:
         return int(logits.argmax())
-    noise = gumbel(torch.tensor([seed]), len(said), torch.arange(len(logits))[None])[0]
+    noise = gumbel(torch.tensor([seed]), torch.tensor(len(said)), torch.arange(len(logits))[None])[
+        0
+    ]
     return int((shares(logits, said, sampling).double().log() + noise).argmax())
 
 
