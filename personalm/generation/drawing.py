@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from personalm.generation.decoding import open_decoding, shares_prefixes
-from personalm.generation.sampler import Sampler, logprobs_of
+from personalm.generation.prefill import Heads
+from personalm.generation.sampler import Sampler, draw_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from personalm.generation.captured import Stages
     from personalm.generation.loading import LoadedModel
-    from personalm.generation.prefill import Heads
     from personalm.records import Sampling
 
     Step = tuple[float, float, float]
@@ -69,9 +69,14 @@ class Drawing(Protocol):
 class Drawings:
     """Opens drawings of a model; heads of templates and whatever else lasts is kept here."""
 
-    def __init__(self, model: LoadedModel, heads: Heads) -> None:
+    def __init__(
+        self, model: LoadedModel, *, max_positions: int, captures: bool | None = None
+    ) -> None:
+        """Take the largest number of positions that a group may keep."""
+        self._captures = model.device.type == "cuda" if captures is None else captures
         self._model = model
-        self._heads = heads
+        self._heads = Heads()
+        self._max_positions = max_positions
         self._stages: Stages | None = None
 
     def open(self, group: Group) -> Drawing:
@@ -80,7 +85,7 @@ class Drawings:
         sampler = Sampler(
             group.samplings, group.seeds, vocabulary=model.num_embeddings, device=model.device
         )
-        if model.device.type != "cuda" or not (shares_prefixes(model) and sampler.has_fixed_work):
+        if not (self._captures and shares_prefixes(model) and sampler.has_fixed_work):
             return StepwiseDrawing(model, group, self._heads, sampler)
         from personalm.generation.captured import (  # noqa: PLC0415 - of no use without a GPU
             CapturedDrawing,
@@ -88,8 +93,9 @@ class Drawings:
         )
 
         if self._stages is None:
-            self._stages = Stages(model)
-        return CapturedDrawing(model, group, self._heads, self._stages)
+            # Shapes are rounded up, mostly by less than half.
+            self._stages = Stages(model, num_columns=self._max_positions * 3 // 2)
+        return CapturedDrawing(group, sampler, self._heads, self._stages)
 
 
 class StepwiseDrawing:
@@ -124,10 +130,3 @@ class StepwiseDrawing:
         self._sampler.keep(rows)
         if self._tokens is not None:
             self._tokens = self._tokens[torch.tensor(rows, device=self._tokens.device)]
-
-
-def draw_step(sampler: Sampler, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw a token a row; return the tokens, (rows), and what is told of them, (rows, 3)."""
-    tokens, failed = sampler.draw(logits)
-    logprobs = logprobs_of(logits, tokens)
-    return tokens, torch.stack([tokens.double(), failed.double(), logprobs.double()], dim=-1)

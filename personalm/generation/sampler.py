@@ -7,7 +7,8 @@ largest score with its noise is the sample, so nothing here depends on a generat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from copy import copy
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from math import inf, log
 from typing import TYPE_CHECKING
@@ -51,11 +52,6 @@ class _Rows:
         for name in _names():
             setattr(self, name, getattr(self, name)[rows])
 
-    def take(self, others: _Rows, rows: Tensor) -> None:
-        """Copy some rows of others into the first places, where the tensors lie."""
-        for name in _names():
-            getattr(self, name)[: len(rows)] = getattr(others, name)[rows]
-
 
 @cache
 def _names() -> tuple[str, ...]:
@@ -79,7 +75,7 @@ class Sampler:
     ) -> None:
         """Take the settings and the seed of each row."""
 
-        def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
+        def column(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.tensor(values, dtype=dtype, device=device).unsqueeze(-1)
 
         full, num_rows = vocabulary, len(samplings)
@@ -147,13 +143,24 @@ class Sampler:
         """Go on with these rows alone, given by their present places."""
         self._rows.keep(torch.tensor(rows, device=self._step.device))
 
-    def take(self, other: Sampler, rows: Tensor) -> None:
-        """Go on where another sampler of the same work stands, with some rows of it.
+    def pick(self, rows: Tensor) -> Sampler:
+        """Return a sampler that goes on with these rows, some of them more than once perhaps."""
+        other = copy(self)
+        other._own(replace(self._rows), self._step.clone())  # noqa: SLF001 - of this class
+        other._rows.keep(rows)  # noqa: SLF001 - the same
+        return other
 
-        They come to the first places; the rows behind them draw what nobody asks for.
+    def take(self, other: Sampler) -> None:
+        """Go on where another sampler of the same work and as many rows stands.
+
+        The tensors of this one stay where they are.
         """
-        self._rows.take(other._rows, rows)
+        for name in _names():
+            getattr(self._rows, name).copy_(getattr(other._rows, name))
         self._step.copy_(other._step)
+
+    def _own(self, rows: _Rows, step: Tensor) -> None:
+        self._rows, self._step = rows, step
 
     def _penalise(self, scores: Tensor) -> Tensor:
         if not self._has_penalty:
@@ -225,6 +232,16 @@ class Sampler:
         # Subtracting first keeps a tiny temperature from making two infinities.
         temperature = torch.where(self._rows.temperature > 0, self._rows.temperature, 1.0)
         return (values - largest) / temperature
+
+
+def draw_step(sampler: Sampler, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw a token a row; return the tokens, (rows), and what is told of them.
+
+    That is, in float64, (rows, 3): the token, whether the row failed, its log-probability.
+    """
+    tokens, failed = sampler.draw(logits)
+    told = [tokens.double(), failed.double(), logprobs_of(logits, tokens).double()]
+    return tokens, torch.stack(told, dim=-1)
 
 
 def logprobs_of(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ class SharedPrefix:
     def _seat(self, owners: Sequence[int]) -> None:
         """Give each row a slot in a grid of prompts times the most rows that one of them has."""
         self._owners = list(owners)
-        ranks = _ranks(owners)
+        ranks = ranks_of(owners)
         num_prompts, self._depth = len(self._mask), max(ranks) + 1
         slots = [owner * self._depth + rank for owner, rank in zip(owners, ranks, strict=True)]
         device, dtype = self._mask.device, self._keys[0].dtype
@@ -174,7 +174,7 @@ class SharedPrefix:
         depth = max(Counter(seats).values())
         # An empty slot takes over what some other row wrote: nobody will read it.
         sources = torch.zeros(len(live), depth, dtype=torch.int64)
-        for seat, new, old in zip(seats, _ranks(seats), ranks, strict=True):
+        for seat, new, old in zip(seats, ranks_of(seats), ranks, strict=True):
             sources[seat, new] = old
         sources = sources.to(prompts.device)
 
@@ -253,7 +253,7 @@ def can_share(network: PreTrainedModel) -> bool:
     )
 
 
-def _ranks(owners: Sequence[int]) -> list[int]:
+def ranks_of(owners: Sequence[int]) -> list[int]:
     """Count the rows of each prompt from 0."""
     return [rank for _, rows in groupby(owners) for rank, _ in enumerate(rows)]
 

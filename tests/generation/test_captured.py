@@ -1,0 +1,232 @@
+"""Steps of fixed shapes draw what steps one at a time draw.
+
+With a GPU they are recorded and replayed, and these tests run there too; without one the same
+steps run as they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personalm.generation import captured
+from personalm.generation.captured import CapturedDrawing, _round
+from personalm.generation.loading import LoadedModel, load_model
+from personalm.generation.torch_engine import TorchEngine
+from tests.generation.watching import calls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from personalm.records import Draw, Prompt
+    from tests.generation.conftest import MakePrompt
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=needs_gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Name each device that is here."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=["tiny_gpt2", "tiny_llama"])
+def model(request: pytest.FixtureRequest, device: str) -> LoadedModel:
+    """Load each of the tiny models in float32."""
+    folder: Path = request.getfixturevalue(request.param)
+    return load_model(str(folder), dtype="float32", device=device, threads=1)
+
+
+@pytest.fixture
+def prompts(make_prompt: MakePrompt) -> list[Prompt]:
+    """Make prompts of many lengths and settings, long enough for several recordings."""
+    return [
+        make_prompt(
+            user=f"u{n}",
+            token_ids=tuple(range(5, 8 + 5 * n)),
+            num_candidates=1 + n % 5,
+            max_new_tokens=(40, 9, 21)[n % 3],
+            temperature=(1.0, 0.7, 0.0)[n % 3],
+            top_k=(40, 7)[n % 2],
+            repetition_penalty=(1.0, 1.2)[n % 2],
+            no_repeat_ngram=(0, 3, 2)[n % 3],
+        )
+        for n in range(11)
+    ]
+
+
+def stepwise(model: LoadedModel, *prompts: Prompt, room: int = 16_384) -> list[Draw]:
+    """Draw one step at a time."""
+    return list(TorchEngine(model, max_batch_tokens=room, captures=False).generate(iter(prompts)))
+
+
+def recorded(model: LoadedModel, *prompts: Prompt, room: int = 16_384) -> list[Draw]:
+    """Draw in recorded steps."""
+    return list(TorchEngine(model, max_batch_tokens=room, captures=True).generate(iter(prompts)))
+
+
+@pytest.fixture
+def drawings(monkeypatch: pytest.MonkeyPatch) -> list[CapturedDrawing]:
+    """Note the drawings of fixed shapes that are opened."""
+    opened: list[CapturedDrawing] = []
+    begin = CapturedDrawing.__init__
+
+    def note(self: CapturedDrawing, *args: Any) -> None:
+        opened.append(self)
+        begin(self, *args)
+
+    monkeypatch.setattr(CapturedDrawing, "__init__", note)
+    return opened
+
+
+def test_recorded_steps_draw_the_same_texts(
+    model: LoadedModel, prompts: list[Prompt], drawings: list[CapturedDrawing]
+) -> None:
+    """Token for token in float32, whatever settings share a group."""
+    expected = stepwise(model, *prompts)
+    assert not drawings
+
+    assert recorded(model, *prompts) == expected
+    assert drawings
+
+
+def test_rows_that_end_at_different_times_move_into_smaller_shapes(
+    model: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of a group goes on where it stood."""
+    moved: list[int] = []
+    move = CapturedDrawing._move
+
+    def note(self: CapturedDrawing) -> None:
+        before = self._stage.shape.num_rows
+        move(self)
+        moved.append(before - self._stage.shape.num_rows)
+
+    monkeypatch.setattr(CapturedDrawing, "_move", note)
+    limits = (40, 3, 17, 3, 3, 17, 3, 9, 3, 3, 33)
+    samplings = [
+        replace(p.sampling, temperature=1.0, max_new_tokens=limit)
+        for p, limit in zip(prompts, limits, strict=True)
+    ]
+    some = [
+        replace(p, num_candidates=3, sampling=sampling)
+        for p, sampling in zip(prompts, samplings, strict=True)
+    ]
+
+    unending = replace(model, eos_ids=frozenset())
+    assert recorded(unending, *some) == stepwise(unending, *some)
+    assert len(moved) >= 2
+    assert min(moved) > 0
+
+
+def test_one_engine_serves_groups_of_many_shapes_in_one_memory(
+    model: LoadedModel, prompts: list[Prompt]
+) -> None:
+    """What a group leaves behind is nothing to the next, in the same shape or in another."""
+    engine = TorchEngine(model, max_batch_tokens=600, captures=True)
+    orders = (prompts, prompts[::-1], prompts[3:7], prompts)
+    for order in orders:
+        expected = stepwise(model, *order)
+        assert list(engine.generate(iter(order))) == expected
+
+
+def test_stages_that_were_not_used_for_long_are_let_go(
+    model: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recordings hold memory, so there is a limit to them."""
+    monkeypatch.setattr(captured, "_MAX_STAGES", 2)
+    engine = TorchEngine(model, max_batch_tokens=600, captures=True)
+    for order in (prompts, prompts):
+        assert list(engine.generate(iter(order))) == stepwise(model, *order)
+    stages = engine._drawings._stages
+    assert stages is not None
+    assert len(stages) <= 2
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_row_of_broken_numbers_fails_alone(
+    model: LoadedModel, make_prompt: MakePrompt, bad: float
+) -> None:
+    """Neither its neighbours nor the next group in the same memory see them."""
+    broken = 77
+    embeddings: Any = model.network.get_input_embeddings()
+    prompts = [
+        make_prompt(user=f"u{n}", token_ids=ids, num_candidates=3, max_new_tokens=9, top_k=5)
+        for n, ids in enumerate([(7, 8, 9), (7, broken, 9, 10), (11, 12)])
+    ]
+    expected = stepwise(model, *prompts)
+    whole = embeddings.weight[broken].clone()
+    engine = TorchEngine(model, max_batch_tokens=4_096, captures=True)
+    try:
+        with torch.no_grad():
+            embeddings.weight[broken] = bad
+        draws = list(engine.generate(iter(prompts)))
+    finally:
+        with torch.no_grad():
+            embeddings.weight[broken] = whole
+    after = list(engine.generate(iter(prompts)))
+
+    assert draws[1].error == "the model's logits are not finite"
+    said = {n for n in (0, 2) for s in expected[n].samples if s.text}
+    assert said == {0, 2}
+    assert after == expected
+
+
+def test_a_row_never_leaves_the_positions_of_the_model(
+    model: LoadedModel, make_prompt: MakePrompt
+) -> None:
+    """A row that has ended goes on until somebody looks."""
+    most = model.card.max_positions
+    prompts = [
+        make_prompt(user="long", token_ids=(7,) * (most - 3), max_new_tokens=3, top_k=5),
+        make_prompt(user="short", token_ids=(7, 8), max_new_tokens=30, top_k=5),
+    ]
+
+    assert recorded(model, *prompts) == stepwise(model, *prompts)
+
+
+def test_a_nucleus_that_may_need_a_second_look_is_drawn_step_by_step(
+    model: LoadedModel, make_prompt: MakePrompt, drawings: list[CapturedDrawing]
+) -> None:
+    """How wide it is nobody knows before, so its steps cannot be recorded."""
+    prompt = make_prompt(token_ids=(7, 8), top_k=0, top_p=0.9)
+
+    assert recorded(model, prompt) == stepwise(model, prompt)
+    assert bool(drawings) == (model.num_embeddings <= 256)
+
+
+def test_the_processor_records_nothing_by_itself(
+    prompts: list[Prompt], drawings: list[CapturedDrawing], tiny_gpt2: Path
+) -> None:
+    """There the program is not what takes the time."""
+    model = load_model(str(tiny_gpt2), dtype="float32", device="cpu", threads=1)
+    list(TorchEngine(model, max_batch_tokens=16_384).generate(iter(prompts)))
+
+    assert not drawings
+
+
+def test_a_recording_is_used_again(model: LoadedModel, prompts: list[Prompt]) -> None:
+    """The second group of a shape asks the network for nothing but its prompts."""
+    if model.device.type != "cuda":
+        pytest.skip("nothing is recorded without a GPU")
+    engine = TorchEngine(model, max_batch_tokens=16_384, captures=True)
+    list(engine.generate(iter(prompts)))
+    with calls(model) as seen:
+        list(engine.generate(iter(prompts)))
+
+    assert all(call.width > 1 for call in seen)
+
+
+@given(st.integers(1, 5_000))
+def test_sizes_are_rounded_up_by_less_than_a_third(number: int) -> None:
+    """And to few sizes: four between a power of two and the next."""
+    size = _round(number)
+
+    assert number <= size < 4 / 3 * number
+    assert len({_round(n) for n in range(1, 1_025)}) == 8 + 4 * 7
