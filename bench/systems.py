@@ -38,15 +38,14 @@ def open_system(name: str, workload: Workload, setting: Setting) -> Iterator[Sys
     yield _OPENERS[name](workload, setting)
 
 
-def _load(workload: Workload, dtype: str, threads: int) -> LoadedModel:
+def _load(workload: Workload, setting: Setting) -> LoadedModel:
     from personalm.generation.loading import load_model  # noqa: PLC0415 - loads torch
 
-    number = "float32" if dtype == "float32" else "bfloat16"
     model = load_model(
         workload.model,
-        dtype="float32" if number == "float32" else "bfloat16",
-        device="cpu",
-        threads=threads,
+        dtype="float32" if setting["dtype"] == "float32" else "bfloat16",
+        device=setting.get("device", "cpu"),
+        threads=setting["threads"],
     )
     return _without_end(model) if workload.is_fixed else model
 
@@ -61,9 +60,11 @@ def _open_ours(workload: Workload, setting: Setting) -> System:
     from personalm.generation.packing import pack_model  # noqa: PLC0415 - loads torch
     from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - the same
 
-    model = _load(workload, setting["dtype"], setting["threads"])
+    model = _load(workload, setting)
     pack_model(model, int8=setting["dtype"] == "int8")
-    engine = TorchEngine(model, max_batch_tokens=setting["max_batch_tokens"])
+    engine = TorchEngine(
+        model, max_batch_tokens=setting["max_batch_tokens"], captures=setting.get("captures")
+    )
 
     def write(prompts: Sequence[Prompt]) -> int:
         return sum(s.num_tokens for draw in engine.generate(iter(prompts)) for s in draw.samples)
@@ -72,7 +73,7 @@ def _open_ours(workload: Workload, setting: Setting) -> System:
 
 
 def _open_generate(workload: Workload, setting: Setting) -> System:
-    model = _load(workload, setting["dtype"], setting["threads"])
+    model = _load(workload, setting)
     network: Any = model.network
     network.set_attn_implementation(setting["attention"])
     ends = sorted(_end_ids(workload, model))
@@ -113,7 +114,7 @@ def _generate(
 def _open_continuous(workload: Workload, setting: Setting) -> System:
     from transformers import GenerationConfig  # noqa: PLC0415 - loads torch
 
-    model = _load(workload, setting["dtype"], setting["threads"])
+    model = _load(workload, setting)
     network: Any = model.network
     network.set_attn_implementation("sdpa")
     ends = sorted(_end_ids(workload, model))
