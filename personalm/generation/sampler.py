@@ -33,8 +33,7 @@ _FIRST = 256
 class _Rows:
     """What differs from row to row, a tensor (rows, ...) each.
 
-    `history` holds the tokens drawn so far, then -1; `seen` the same tokens as marks over the
-    vocabulary, and has no columns where no row is penalised.
+    `history` holds the tokens drawn so far, then -1; where nobody asks for it, only that.
     """
 
     seeds: Tensor
@@ -46,7 +45,6 @@ class _Rows:
     ngram: Tensor
     is_open: Tensor
     history: Tensor
-    seen: Tensor
 
     def keep(self, rows: Tensor) -> None:
         for name in _names():
@@ -91,6 +89,7 @@ class Sampler:
         self._ngrams = sorted(
             {s.no_repeat_ngram for s in samplings if 0 < s.no_repeat_ngram <= room}
         )
+        self._writes = self._has_penalty or bool(self._ngrams)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         self._rows = _Rows(
             seeds=torch.tensor(seeds, dtype=torch.int64, device=device),
@@ -102,9 +101,6 @@ class Sampler:
             ngram=column([s.no_repeat_ngram for s in samplings], torch.int64),
             is_open=column(is_open, torch.bool),
             history=torch.full((num_rows, room), -1, dtype=torch.int64, device=device),
-            seen=torch.zeros(
-                (num_rows, full if self._has_penalty else 0), dtype=torch.bool, device=device
-            ),
         )
 
     @property
@@ -124,20 +120,24 @@ class Sampler:
 
         Shapes: `logits` (rows, vocabulary); both results (rows), int64 and bool.
         """
+        return self.draw_from(logits.float().clone() if self._writes else logits.float())
+
+    def draw_from(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Do the same from logits in float32, which may be written over."""
         rows = self._rows
-        scores = logits.float()
-        # What is drawn for such a row is some token, and nobody takes it.
-        failed = ~torch.isfinite(scores.amax(-1))
-        values, ids = self._filter(self._forbid(self._penalise(scores)))
+        if self._has_penalty:
+            self._penalise(scores)
+        if self._ngrams:
+            self._forbid(scores)
+        values, ids, largest = self._filter(scores)
         noise = torch.where(rows.temperature > 0, gumbel(rows.seeds, self._step, ids), 0.0)
         best = (values.double() + noise).argmax(-1, keepdim=True)
         tokens = ids.gather(-1, best)
-        if self._has_penalty:
-            rows.seen.scatter_(-1, tokens, value=True)
-        if self._ngrams:
+        if self._writes:
             rows.history.index_copy_(-1, self._step, tokens)
         self._step += 1
-        return tokens.squeeze(-1), failed
+        # What is drawn for a row that failed is some token, and nobody takes it.
+        return tokens.squeeze(-1), ~torch.isfinite(largest).squeeze(-1)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone, given by their present places."""
@@ -162,26 +162,29 @@ class Sampler:
     def _own(self, rows: _Rows, step: Tensor) -> None:
         self._rows, self._step = rows, step
 
-    def _penalise(self, scores: Tensor) -> Tensor:
-        if not self._has_penalty:
-            return scores
-        penalty = self._rows.penalty
-        lower = torch.where(scores > 0, scores / penalty, scores * penalty)
-        return torch.where(self._rows.seen, lower, scores)
+    def _penalise(self, scores: Tensor) -> None:
+        """Make what was said before less likely, in place."""
+        history = self._rows.history
+        # Steps to come stand for the first token, which is written several times then, always the
+        # same; before there is one, a score is written over itself.
+        first = history[:, :1]
+        ids = torch.where(history < 0, first, history).clamp_(min=0)
+        values = scores.gather(-1, ids)
+        penalty = torch.where(first < 0, 1.0, self._rows.penalty)
+        scores.scatter_(-1, ids, torch.where(values > 0, values / penalty, values * penalty))
 
-    def _forbid(self, scores: Tensor) -> Tensor:
+    def _forbid(self, scores: Tensor) -> None:
         """Leave out the tokens that would say an n-gram again, unless nothing else is left."""
-        if not self._ngrams:
-            return scores
         found = [self._find_followers(size) for size in self._ngrams]
         ids = torch.cat([ids for ids, _ in found], dim=-1)
         is_again = torch.cat([is_again for _, is_again in found], dim=-1)
+        before = scores.gather(-1, ids)
         # A token may stand here several times, so the smallest and largest of what is said wins.
         least = torch.where(is_again, -torch.inf, torch.inf)
-        kept = scores.scatter_reduce(-1, ids, least, "amin")
-        is_left = kept.amax(-1, keepdim=True) > -torch.inf
-        back = torch.where(is_left | ~is_again, -torch.inf, scores.gather(-1, ids))
-        return kept.scatter_reduce_(-1, ids, back, "amax")
+        scores.scatter_reduce_(-1, ids, least, "amin")
+        is_left = scores.amax(-1, keepdim=True) > -torch.inf
+        back = torch.where(is_left | ~is_again, -torch.inf, before)
+        scores.scatter_reduce_(-1, ids, back, "amax")
 
     def _find_followers(self, size: int) -> tuple[Tensor, Tensor]:
         """Return what followed each run of `size - 1` tokens, and where that run ends the text.
@@ -197,19 +200,20 @@ class Sampler:
             is_again &= history[:, size - 1 - back : history.shape[1] - back] == last
         return followers.clamp(min=0), is_again
 
-    def _filter(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scaled scores, minus infinity where filtered out, with their token ids."""
+    def _filter(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scaled scores, minus infinity where filtered out, their ids, the largest score."""
         if self._is_plain:
             ids = torch.arange(scores.shape[-1], device=scores.device).expand_as(scores)
-            values = self._scale(scores, scores.amax(-1, keepdim=True))
+            largest = scores.amax(-1, keepdim=True)
+            values = self._scale(scores, largest)
         else:
-            values, ids = self._nucleus(scores, self._width)
+            values, ids, largest = self._nucleus(scores, self._width)
         if self._has_least:
             # The likeliest token has the scaled score 0.
             values = values.masked_fill(values < self._rows.least, -torch.inf)
-        return values, ids
+        return values, ids, largest
 
-    def _nucleus(self, scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    def _nucleus(self, scores: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return what top-k and top-p leave; more scores are looked at where `width` is too few."""
         values, ids = find_largest(scores, width)
         largest = values[:, :1]
@@ -226,7 +230,8 @@ class Sampler:
             is_short = self._rows.is_open & (before[:, -1:] < self._rows.top_p)
             if is_short.any():
                 return self._nucleus(scores, self._full)
-        return values.masked_fill((before >= self._rows.top_p) & (ranks > 0), -torch.inf), ids
+        is_out = (before >= self._rows.top_p) & (ranks > 0)
+        return values.masked_fill(is_out, -torch.inf), ids, largest
 
     def _scale(self, values: Tensor, largest: Tensor) -> Tensor:
         # Subtracting first keeps a tiny temperature from making two infinities.
@@ -239,9 +244,11 @@ def draw_step(sampler: Sampler, logits: Tensor) -> tuple[Tensor, Tensor]:
 
     That is, in float64, (rows, 3): the token, whether the row failed, its log-probability.
     """
-    tokens, failed = sampler.draw(logits)
-    told = [tokens.double(), failed.double(), logprobs_of(logits, tokens).double()]
-    return tokens, torch.stack(told, dim=-1)
+    scores = logits.float()
+    logprobs = scores.log_softmax(-1)
+    tokens, failed = sampler.draw_from(scores)
+    told = logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    return tokens, torch.stack([tokens.double(), failed.double(), told.double()], dim=-1)
 
 
 def logprobs_of(logits: Tensor, tokens: Tensor) -> Tensor:

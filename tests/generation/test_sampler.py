@@ -194,7 +194,9 @@ def test_no_ngram_is_ever_said_twice(tokens: list[int], sizes: list[int]) -> Non
             head = said[len(said) - size + 1 :] if size else []
             complete = {t for t in range(VOCABULARY) if len(head) == size - 1}
             expected = {t for t in complete if (*head, t) in seen}
-            scores = sampler._forbid(torch.zeros(len(sizes), VOCABULARY))
+            scores = torch.zeros(len(sizes), VOCABULARY)
+            if sampler._ngrams:
+                sampler._forbid(scores)
             assert {t for t in range(VOCABULARY) if scores[row, t] < 0} == expected
         # A token that is forbidden is drawn all the same where it is the only one.
         assert say(sampler, token, len(sizes)) == {token}
@@ -265,7 +267,7 @@ def test_a_nucleus_of_the_whole_vocabulary_is_exact(spread: float, top_p: float)
     allowed = TopPLogitsWarper(top_p)(torch.zeros(1, 1, dtype=torch.int64), logits[None].clone())
     sampling = Sampling(max_new_tokens=9, temperature=1.0, top_k=0, top_p=top_p)
     sampler = Sampler([sampling] * num_rows, list(range(num_rows)), vocabulary=vocabulary)
-    values, ids = sampler._filter(logits.expand(num_rows, -1))
+    values, ids, _ = sampler._filter(logits.expand(num_rows, -1))
 
     assert sorted(ids[0][values[0].isfinite()].tolist()) == (
         allowed[0].isfinite().nonzero()[:, 0].tolist()
