@@ -14,6 +14,7 @@ import json
 import statistics
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.systems import System
+    from personalm.records import Prompt
 
 _CANDIDATES = 4
 _LONGEST = 200
@@ -39,6 +41,9 @@ def main() -> None:
     parser.add_argument("--rows", default="64,256,1024,2048", help="candidates at a time")
     parser.add_argument("--generate", default="32,256,1024", help="the same of `generate`")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--penalties", action="store_true", help="sample as the shipped templates do"
+    )
     parser.add_argument("--profile", type=int, metavar="ROWS", help="profile this many rows")
     options = parser.parse_args()
     if not torch.cuda.is_available():
@@ -49,7 +54,7 @@ def main() -> None:
         profile(options.profile)
         return
     systems = [
-        time_setting(name, rows, setting, options.rounds)
+        time_setting(name, rows, setting, options)
         for name, rows, setting in settings_of(options.rows, options.generate)
     ]
     report: dict[str, Any] = {"card": card(), "torch": torch.__version__, "systems": systems}
@@ -72,14 +77,18 @@ def settings_of(rows: str, generate: str) -> Iterator[tuple[str, int, dict[str, 
         )
 
 
-def time_setting(name: str, rows: int, setting: dict[str, Any], rounds: int) -> dict[str, Any]:
+def time_setting(
+    name: str, rows: int, setting: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
     """Return the speed of a system, tokens a second, and what it took of the card's memory."""
     workload = make_workload("w1", num_prompts=max(_GROUPS * rows, _LEAST_ROWS) // _CANDIDATES)
+    if options.penalties:
+        workload = replace(workload, prompts=tuple(map(_penalise, workload.prompts)))
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     with open_system(name, workload, setting) as system:
         system(workload.prompts)
-        speeds = [_time(system, workload) for _ in range(rounds)]
+        speeds = [_time(system, workload) for _ in range(options.rounds)]
     result = {
         "name": name,
         "rows": rows,
@@ -91,6 +100,13 @@ def time_setting(name: str, rows: int, setting: dict[str, Any], rounds: int) -> 
     }
     print(result, flush=True)
     return result
+
+
+def _penalise(prompt: Prompt) -> Prompt:
+    sampling = replace(
+        prompt.sampling, top_k=40, top_p=0.9, repetition_penalty=1.1, no_repeat_ngram=3
+    )
+    return replace(prompt, sampling=sampling)
 
 
 def _time(system: System, workload: Workload) -> float:

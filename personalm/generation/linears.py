@@ -18,9 +18,14 @@ from transformers.pytorch_utils import Conv1D
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
 # Of the whole product; 8-bit integers make an error of about 0.013 of random numbers.
 _MAX_ERROR = 0.05
+
+# A GPU moves eight numbers at a time, and computes outputs in tiles.
+_READ_AT_ONCE = 8
+_OUTPUTS_AT_ONCE = 64
 
 Packing = Literal["bfloat16", "int8"]
 
@@ -93,6 +98,25 @@ class Int8Linear(nn.Module):
         return product
 
 
+class PaddedLinear(nn.Module):
+    """A linear layer whose number of outputs is filled up to what a GPU multiplies fast.
+
+    GPT-2's vocabulary is an odd number, and such a product runs by a kernel of old.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Take a weight, (outputs, inputs), and a bias."""
+        super().__init__()
+        self._num_outputs = len(weight)
+        more = -len(weight) % _OUTPUTS_AT_ONCE
+        self._weight = nn.functional.pad(weight, (0, 0, 0, more)).contiguous()
+        self._bias = None if bias is None else nn.functional.pad(bias, (0, more))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the product, (..., outputs), of rows (..., inputs)."""
+        return nn.functional.linear(rows, self._weight, self._bias)[..., : self._num_outputs]
+
+
 _MAKERS: dict[Packing, type[BFloat16Linear | Int8Linear]] = {
     "bfloat16": BFloat16Linear,
     "int8": Int8Linear,
@@ -134,6 +158,16 @@ def pack(network: nn.Module, packing: Packing) -> Replaced:
                 setattr(module, name, _pack_layer(layer, make))
                 replaced.append((module, name, layer))
     return replaced
+
+
+def pad_output(network: PreTrainedModel) -> None:
+    """Fill the output layer of a network up, where its number of outputs is an odd one."""
+    output: Any = network.get_output_embeddings()  # type: ignore[no-untyped-call]  # it has none
+    for module in list(network.modules()):
+        for name, layer in list(module.named_children()):
+            if layer is output and type(layer) is nn.Linear and len(layer.weight) % _READ_AT_ONCE:
+                bias = None if layer.bias is None else layer.bias.detach()
+                setattr(module, name, PaddedLinear(layer.weight.detach(), bias))
 
 
 def unpack(replaced: Replaced) -> None:

@@ -1,8 +1,9 @@
-"""A loaded model, made ready for writing on a processor: its linear layers are packed.
+"""A loaded model, made ready for writing: on a processor its linear layers are packed.
 
 Packing in 8-bit integers is a trade, so it is measured: the same sentences are read before and
 after, and where the model finds them less likely by more than a hundredth of their perplexity the
-packing is taken back. A packed model only writes and scores; it can be neither trained nor saved.
+packing is taken back. On a GPU the output layer is filled up to a size that it multiplies fast.
+Such a model only writes and scores; it can be neither trained nor saved.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from personalm.errors import ModelError
-from personalm.generation.linears import can_pack, pack, unpack
+from personalm.generation.linears import can_pack, pack, pad_output, unpack
 
 if TYPE_CHECKING:
     from personalm.generation.loading import LoadedModel
@@ -58,6 +59,8 @@ def pack_model(model: LoadedModel, *, int8: bool = False) -> None:
                 f"8-bit integers do not work on {model.device} with this build of torch",
                 remedy='Set generation.dtype = "auto".',
             )
+        if model.device.type == "cuda":
+            pad_output(model.network)
         return
     if int8:
         before = mean_loss(model)

@@ -21,6 +21,7 @@ from personalm.generation.decoding import shares_prefixes
 from personalm.generation.drawing import Drawings, Group
 from personalm.generation.engine import batches, candidate_numbers
 from personalm.generation.noise import row_seeds
+from personalm.generation.prefill import room_of
 from personalm.generation.stopping import Row
 from personalm.records import Draw
 
@@ -59,16 +60,21 @@ class _Failure:
 class TorchEngine:
     """Draws candidates from a loaded model.
 
-    `max_batch_tokens` is the largest number of positions that are kept at a time. `captures` says
-    whether steps of fixed shapes are recorded and replayed: by default on a GPU.
+    `max_batch_tokens` is the largest number of positions that are kept at a time, by default what
+    suits the device. `captures` says whether steps of fixed shapes are recorded and replayed: by
+    default on a GPU.
     """
 
     def __init__(
-        self, model: LoadedModel, *, max_batch_tokens: int, captures: bool | None = None
+        self,
+        model: LoadedModel,
+        *,
+        max_batch_tokens: int | None = None,
+        captures: bool | None = None,
     ) -> None:
         self._model = model
-        self._max_batch_tokens = max_batch_tokens
-        self._drawings = Drawings(model, max_positions=max_batch_tokens, captures=captures)
+        self._max_batch_tokens = max_batch_tokens or room_of(model)
+        self._drawings = Drawings(model, max_positions=self._max_batch_tokens, captures=captures)
 
     def generate(self, prompts: Iterable[Prompt]) -> Iterator[Draw]:
         """Yield one draw for each prompt, batch after batch, in the order of the prompts."""

@@ -44,10 +44,12 @@ class Generation(Section):
     device: str = "auto"
     threads: int = Field(default=0, ge=0)
     """Threads of torch; 0 is one a core."""
-    max_batch_tokens: int = Field(default=16_384, ge=256)
-    """Positions whose keys and values one batch may keep; more is run in several batches."""
+    max_batch_tokens: int | None = Field(default=None, ge=256)
+    """Positions whose keys and values one batch may keep; more is run in several batches. None:
+    16,384 on a processor, on a GPU what a part of its memory holds."""
     unit_tokens: int = Field(default=4_800, ge=1)
-    """New tokens a unit may ask for: some ten seconds of work on two cores."""
+    """New tokens a unit may ask for: some ten seconds of work on two cores. A GPU wants 50,000, a
+    second of its work."""
 
     @property
     def network_dtype(self) -> Literal["auto", "float32", "bfloat16"]:
