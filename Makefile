@@ -13,7 +13,7 @@ OLDEST_TESTS := $(addprefix tests/,inputs planning prompting store generation se
 	flows training/test_duplicates.py training/test_learning.py evaluation/test_figures.py \
 	evaluation/test_calibration.py test_api.py test_pipeline.py test_dependencies.py)
 
-.PHONY: help install demo test lint bench curves bounds shares verification faults soak life oldest audit clean
+.PHONY: help install demo test lint bench bench-gpu curves bounds shares verification faults soak life oldest audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -44,6 +44,10 @@ lint: install  ## Run linters and the type checker
 bench: install  ## Time the engine beside transformers and CTranslate2; WORKLOADS=w1 PROMPTS=32 ROUNDS=3
 	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python -m bench.speed $(foreach name,WORKLOADS PROMPTS ROUNDS THREADS,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+
+bench-gpu: install  ## Time the engine on a GPU beside generate; ROWS=64,1024 GENERATE=32 ROUNDS=3 PROFILE=1024
+	@$(BIN)/python -m bench.gpu $(foreach name,ROWS GENERATE ROUNDS PROFILE,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 curves: install  ## Time the engine over batch size, prompt length and number of candidates

@@ -7,13 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.pytorch_utils import Conv1D
 
 from personalm.generation.linears import (
     BFloat16Linear,
     Int8Linear,
+    PaddedLinear,
     can_pack,
     pack,
+    pad_output,
     unpack,
 )
 
@@ -102,3 +105,34 @@ def test_every_linear_layer_is_packed_and_comes_back(packing: str) -> None:
         assert num_plain == 0
         assert (packed - before).float().norm() < 0.05 * before.float().norm()
         assert torch.equal(network(ids), before)
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_an_output_layer_is_filled_up_and_says_the_same(*, has_bias: bool) -> None:
+    """Only its own outputs come out; a layer of an even size stays as it is."""
+    weight, rows = numbers(577, 64, seed=1).float(), numbers(5, 64, seed=2).float()
+    bias = numbers(577, seed=3).float() if has_bias else None
+
+    product = PaddedLinear(weight, bias)(rows)
+
+    assert product.shape == (5, 577)
+    torch.testing.assert_close(product, nn.functional.linear(rows, weight, bias))
+
+
+@pytest.mark.parametrize(("vocabulary", "is_filled"), [(301, True), (304, False)])
+def test_a_network_says_the_same_with_its_output_layer_filled_up(
+    *, vocabulary: int, is_filled: bool
+) -> None:
+    """Embeddings that share the weight are left alone."""
+    torch.manual_seed(0)
+    network = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, n_embd=64, n_layer=1, n_head=2))
+    network.train(mode=False)
+    ids = torch.tensor([[3, 300, 7]])
+    with torch.inference_mode():
+        before = network(input_ids=ids).logits
+        pad_output(network)
+        after = network(input_ids=ids).logits
+
+    assert isinstance(network.lm_head, PaddedLinear) == is_filled
+    assert network.transformer.wte.weight.shape == (vocabulary, 64)
+    torch.testing.assert_close(after, before)
