@@ -61,7 +61,6 @@ class Stage:
             (num_rows, model.num_embeddings), dtype=model.dtype, device=device
         )
         self.drawn = torch.zeros((num_rows, shape.room, 3), dtype=torch.float64, device=device)
-        self.step = torch.zeros(1, dtype=torch.int64, device=device)
         self._model = model
         self._pool = pool
         self._no_mask = torch.zeros(1, 1, 1, 1, device=device)
@@ -75,14 +74,12 @@ class Stage:
         *,
         logits: Tensor,
         positions: Tensor,
-        num_steps: int,
     ) -> None:
-        """Take a group after so many steps; sampler, logits and positions are of every slot."""
+        """Take a group; sampler, logits and positions are of every slot."""
         self.cache.fill(contents)
         self.sampler.take(sampler)
         self.logits.copy_(logits)
         self.positions.copy_(positions)
-        self.step.fill_(num_steps)
 
     def run(self, first: int, last: int) -> None:
         """Draw the steps from the first to before the last."""
@@ -119,7 +116,7 @@ class Stage:
     def _draw(self) -> None:
         """Draw a token a row, and read it."""
         tokens, drawn = draw_step(self.sampler, self.logits)
-        self.drawn.index_copy_(1, self.step, drawn.unsqueeze(1))
+        self.drawn.index_copy_(1, self.sampler.step - 1, drawn.unsqueeze(1))
         self.cache.advance()
         output = self._model.network(
             input_ids=tokens.unsqueeze(-1),
@@ -134,7 +131,6 @@ class Stage:
         self.logits.copy_(self.cache.spoil(last_logits(output)))
         self.cache.leave()
         self.positions += 1
-        self.step += 1
 
 
 class Stages:
@@ -160,7 +156,7 @@ class Stages:
         `layers` say what keys and values are like.
         """
         if not self._memory or shape.size > len(self._memory[0][0]):
-            self._take_memory(max(shape.size, self._num_columns), layers)
+            self._take_memory(shape.size, layers)
         key = (shape, sampler.work)
         stage = self._stages.pop(key, None)
         if stage is None:
@@ -177,12 +173,17 @@ class Stages:
             del self._stages[next(iter(self._stages))]
         return stage
 
-    def _take_memory(self, size: int, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
+    def _take_memory(self, least: int, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Take memory for all groups to come, or for this one where there is no more."""
         self._stages.clear()
         self._memory.clear()
-        self._memory += [
-            (_memory_like(keys, size), _memory_like(values, size)) for keys, values in layers
-        ]
+        try:
+            self._memory += _memory_like(layers, max(least, self._num_columns))
+        except torch.OutOfMemoryError:
+            if least >= self._num_columns:
+                raise
+            _log.warning("keys and values: too little memory for groups of the usual size")
+            self._memory += _memory_like(layers, least)
         if self.model.device.type == "cuda":
             self._pool = torch.cuda.graph_pool_handle()
 
@@ -237,7 +238,6 @@ class CapturedDrawing:
             sampler,
             logits=read.logits[owners],
             positions=lengths[owners],
-            num_steps=0,
         )
 
     def draw(self) -> list[list[Step]]:
@@ -296,9 +296,7 @@ class CapturedDrawing:
         sampler = old.sampler.pick(rows)
         logits, positions = old.logits[rows], old.positions[rows]
         self._stage = self._stages.take(shape, sampler, contents.prefixes)
-        self._stage.fill(
-            contents, sampler, logits=logits, positions=positions, num_steps=self._num_steps
-        )
+        self._stage.fill(contents, sampler, logits=logits, positions=positions)
 
 
 def _round_up(owners: Sequence[int], width: int, room: int) -> Shape:
@@ -327,6 +325,10 @@ def _seat(owners: Sequence[int], shape: Shape) -> tuple[list[int], list[int]]:
     return slots, sources
 
 
-def _memory_like(tensor: Tensor, num_columns: int) -> Tensor:
-    """Return memory for keys or values, (columns, heads, width)."""
-    return tensor.new_zeros(num_columns, tensor.shape[1], tensor.shape[3])
+def _memory_like(
+    layers: Sequence[tuple[Tensor, Tensor]], num_columns: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Return memory for the keys and values of each layer, (columns, heads, width)."""
+    shapes = [[(num_columns, part.shape[1], part.shape[3]) for part in layer] for layer in layers]
+    first = layers[0][0]
+    return [(first.new_zeros(keys), first.new_zeros(values)) for keys, values in shapes]

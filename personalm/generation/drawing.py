@@ -97,6 +97,10 @@ class Drawings:
             self._stages = Stages(model, num_columns=self._max_positions * 3 // 2)
         return CapturedDrawing(group, sampler, self._heads, self._stages)
 
+    def release(self) -> None:
+        """Give back the memory of recorded steps; the next group takes what it needs."""
+        self._stages = None
+
 
 class StepwiseDrawing:
     """One step at a time; rows that have ended are computed no more."""

@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     Past = list[tuple[Tensor, Tensor]]
     """Keys and values of each layer, (prompts, heads, positions, width)."""
 
-_ROOM_OF_A_PROCESSOR = 16_384
-_MAX_ROOM = 262_144
-# Of a GPU's memory, for the keys and values of one group before shapes are rounded up; as much
-# again is taken while they are put there, and some by logits.
-_SHARE_OF_MEMORY = 0.15
-
 # A shorter reading leaves a processor waiting for the weights, and an accelerator for the program.
 _MIN_READING = {"cpu": 512}
 _MIN_READING_ELSEWHERE = 8_192
@@ -45,24 +39,6 @@ class Reading:
     past: Past
     mask: Tensor
     logits: Tensor
-
-
-def room_of(model: LoadedModel) -> int:
-    """Return how many positions may well be kept at a time on a model's device.
-
-    It follows the card, not what happens to be free there, so that batches made again are equal.
-    """
-    if model.device.type != "cuda":
-        return _ROOM_OF_A_PROCESSOR
-    memory = torch.cuda.get_device_properties(model.device).total_memory
-    return max(256, min(_MAX_ROOM, int(_SHARE_OF_MEMORY * memory) // _bytes_a_position(model)))
-
-
-@torch.inference_mode()
-def _bytes_a_position(model: LoadedModel) -> int:
-    """Return what the keys and values of one position take, in all layers."""
-    past, _ = _read(model, *fill_up(model, [(0,)]), None)
-    return sum(part.numel() * part.element_size() for layer in past for part in layer)
 
 
 def read_prompts(

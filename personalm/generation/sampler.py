@@ -33,7 +33,7 @@ _FIRST = 256
 class _Rows:
     """What differs from row to row, a tensor (rows, ...) each.
 
-    `history` holds the tokens drawn so far, then -1; where nobody asks for it, only that.
+    `history` holds the tokens drawn so far, then -1; it stays empty where no setting asks for it.
     """
 
     seeds: Tensor
@@ -115,16 +115,23 @@ class Sampler:
         has = (self._has_open, self._is_plain, self._has_least, self._has_penalty)
         return (self._full, self._width, room, *self._ngrams, *has)
 
-    def draw(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a token for each row, and which rows failed because their logits are not finite.
+    @property
+    def step(self) -> Tensor:
+        """The number of steps drawn so far, (1)."""
+        return self._step
 
-        Shapes: `logits` (rows, vocabulary); both results (rows), int64 and bool.
+    def draw(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a token for each row, which rows failed, and how likely the tokens were.
+
+        A row fails where its logits are not finite. The log-probability is that of the logits as
+        they are. Shapes: `logits` (rows, vocabulary); the results (rows), int64, bool, float32.
         """
-        return self.draw_from(logits.float().clone() if self._writes else logits.float())
-
-    def draw_from(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Do the same from logits in float32, which may be written over."""
         rows = self._rows
+        scores = logits.float()
+        # One pass over the vocabulary; torch's logsumexp makes four.
+        logprobs = scores.log_softmax(-1)
+        if self._writes and scores is logits:
+            scores = scores.clone()
         if self._has_penalty:
             self._penalise(scores)
         if self._ngrams:
@@ -137,7 +144,8 @@ class Sampler:
             rows.history.index_copy_(-1, self._step, tokens)
         self._step += 1
         # What is drawn for a row that failed is some token, and nobody takes it.
-        return tokens.squeeze(-1), ~torch.isfinite(largest).squeeze(-1)
+        failed = ~torch.isfinite(largest)
+        return tokens.squeeze(-1), failed.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone, given by their present places."""
@@ -240,15 +248,12 @@ class Sampler:
 
 
 def draw_step(sampler: Sampler, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw a token a row; return the tokens, (rows), and what is told of them.
+    """Draw a token a row; return the tokens, (rows), and all that is told of them.
 
     That is, in float64, (rows, 3): the token, whether the row failed, its log-probability.
     """
-    scores = logits.float()
-    logprobs = scores.log_softmax(-1)
-    tokens, failed = sampler.draw_from(scores)
-    told = logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    return tokens, torch.stack([tokens.double(), failed.double(), told.double()], dim=-1)
+    drawn = sampler.draw(logits)
+    return drawn[0], torch.stack([part.double() for part in drawn], dim=-1)
 
 
 def logprobs_of(logits: Tensor, tokens: Tensor) -> Tensor:
@@ -256,7 +261,6 @@ def logprobs_of(logits: Tensor, tokens: Tensor) -> Tensor:
 
     Shapes: `logits` (rows, vocabulary), `tokens` (rows); the result (rows).
     """
-    # One pass over the vocabulary; torch's logsumexp makes four.
     return logits.float().log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch.nn.functional import pad
@@ -126,14 +126,9 @@ class SharedPrefix:
         Shapes: `query` (rows, query heads, 1, width); the result (rows, 1, query heads, width).
         """
         keys, values = self._keys[layer_idx], self._values[layer_idx]
-        num_rows, num_query_heads, _, width = query.shape
-        num_prompts, num_heads = keys.shape[:2]
-        grouped = query.reshape(num_rows, num_heads, -1, width) * scaling
-        scores = self._spread(grouped) @ keys.transpose(-1, -2)
-        seen = scores.view(num_prompts, num_heads, self._depth, -1, keys.shape[2])
-        seen += self._bias
-        mixed = scores.softmax(-1) @ values
-        return self._collect(mixed).reshape(num_rows, 1, num_query_heads, width)
+        grid = self._spread(group_queries(query, keys) * scaling)
+        mixed = self._collect(mix(grid, keys, values, self._bias))
+        return mixed.reshape(len(query), 1, query.shape[1], query.shape[3])
 
     @property
     def _prefix_width(self) -> int:
@@ -203,15 +198,53 @@ class SharedPrefix:
         if not self._is_full:
             grid = rows.new_zeros(num_prompts * self._depth, *rows.shape[1:])
             grid[self._slots] = rows
-        grid = grid.view(num_prompts, self._depth, *rows.shape[1:]).transpose(1, 2)
-        return grid.reshape(num_prompts, rows.shape[1], -1, rows.shape[3])
+        return lay_out(grid, self._depth)
 
     def _collect(self, grid: Tensor) -> Tensor:
         """Undo `_spread`: return (rows, heads, group, n)."""
-        num_prompts, num_heads, _, size = grid.shape
-        rows = grid.view(num_prompts, num_heads, self._depth, -1, size).transpose(1, 2)
-        rows = rows.reshape(num_prompts * self._depth, num_heads, -1, size)
+        rows = collect(grid, self._depth)
         return rows if self._is_full else rows[self._slots]
+
+
+def group_queries(query: Tensor, keys: Tensor) -> Tensor:
+    """Return queries, (rows, query heads, 1, width), by the head of keys that they ask.
+
+    The result is (rows, heads, query heads of a head, width).
+    """
+    return query.reshape(len(query), keys.shape[1], -1, query.shape[3])
+
+
+def lay_out(rows: Tensor, depth: int) -> Tensor:
+    """Lay rows (prompts * depth, heads, group, n) out as (prompts, heads, depth * group, n)."""
+    grid = rows.unflatten(0, (-1, depth)).transpose(1, 2)  # type: ignore[no-untyped-call]  # it has none
+    return grid.reshape(len(grid), rows.shape[1], -1, rows.shape[3])
+
+
+def collect(grid: Tensor, depth: int) -> Tensor:
+    """Undo `lay_out`."""
+    num_prompts, num_heads, _, size = grid.shape
+    rows = grid.view(num_prompts, num_heads, depth, -1, size).transpose(1, 2)
+    return rows.reshape(num_prompts * depth, num_heads, -1, size)
+
+
+def mix(grid: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+    """Attend from all rows of a prompt to all of its columns, where the bias lets them.
+
+    Shapes: `grid` (prompts, heads, depth * group, width), as the result; keys and values
+    (prompts, heads, columns, width); `bias` (prompts, 1, depth, 1, columns).
+    """
+    scores = grid @ keys.transpose(-1, -2)
+    seen = scores.view(*keys.shape[:2], bias.shape[2], -1, keys.shape[2])
+    seen += bias
+    return scores.softmax(-1) @ values
+
+
+class Asked(Protocol):
+    """What keeps the keys and values that a row's token attends to."""
+
+    def attend(self, layer_idx: int, query: Tensor, scaling: float) -> Tensor:
+        """Return what each row takes, (rows, 1, query heads, width)."""
+        ...
 
 
 def attend(
@@ -222,7 +255,7 @@ def attend(
     attention_mask: Tensor | None,
     *,
     scaling: float | None = None,
-    shared: SharedPrefix | None = None,
+    shared: Asked | None = None,
     **rest: Any,  # noqa: ANN401 - whatever a model passes on to its attention
 ) -> tuple[Tensor, None]:
     """Attend as transformers asks for it; `shared` comes from the call of the model."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from personalm.generation.shared_prefix import collect, group_queries, lay_out, mix
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -77,8 +79,8 @@ class StaticPrefix:
         """Take the memory of each layer's keys and values, (columns, heads, width) or more."""
         self.shape = shape
         self.num_visible_steps = STEPS_AT_ONCE
-        self._keys = [_lay_out(keys, shape) for keys, _ in memory]
-        self._values = [_lay_out(values, shape) for _, values in memory]
+        self._keys = [_view(keys, shape) for keys, _ in memory]
+        self._values = [_view(values, shape) for _, values in memory]
         device, dtype = memory[0][0].device, memory[0][0].dtype
         self._ranks = torch.arange(shape.depth, device=device)
         self._columns = self._ranks + shape.width
@@ -158,7 +160,7 @@ class StaticPrefix:
         sums = keys.float().sum((1, 2, 3)) + values.float().sum((1, 2, 3))
         self._sums += sums.view_as(self._sums)
         for whole, new in ((self._keys, keys), (self._values, values)):
-            finite = self._spread(new.nan_to_num(0.0, 0.0, 0.0))
+            finite = lay_out(new.nan_to_num(0.0, 0.0, 0.0), self.shape.depth)
             whole[layer_idx].index_copy_(2, self._columns, finite)
         return keys, values
 
@@ -176,17 +178,12 @@ class StaticPrefix:
 
         Shapes: `query` (rows, query heads, 1, width); the result (rows, 1, query heads, width).
         """
-        num_rows, num_query_heads, _, width = query.shape
         columns = self._visible.shape[-1]
         keys = self._keys[layer_idx][:, :, :columns]
         values = self._values[layer_idx][:, :, :columns]
-        num_prompts, num_heads = keys.shape[:2]
-        grouped = query.reshape(num_rows, num_heads, -1, width) * scaling
-        scores = self._spread(grouped) @ keys.transpose(-1, -2)
-        scores.view(num_prompts, num_heads, self.shape.depth, -1, columns).add_(self._visible)
-        mixed = scores.softmax(-1) @ values
-        rows = mixed.view(num_prompts, num_heads, self.shape.depth, -1, width).transpose(1, 2)
-        return rows.reshape(num_rows, 1, num_query_heads, width)
+        grid = lay_out(group_queries(query, keys) * scaling, self.shape.depth)
+        mixed = collect(mix(grid, keys, values, self._visible), self.shape.depth)
+        return mixed.reshape(len(query), 1, query.shape[1], query.shape[3])
 
     def _steps_of(self, whole: Tensor) -> Tensor:
         """Return the own columns of keys or values as (prompts, heads, steps, rows, width)."""
@@ -194,13 +191,8 @@ class StaticPrefix:
         own = whole[:, :, self.shape.width :]
         return own.view(num_prompts, num_heads, self.shape.room, self.shape.depth, width)
 
-    def _spread(self, rows: Tensor) -> Tensor:
-        """Lay rows (rows, heads, group, n) out as (prompts, heads, depth * group, n)."""
-        grid = rows.view(self.shape.num_prompts, self.shape.depth, *rows.shape[1:]).transpose(1, 2)
-        return grid.reshape(self.shape.num_prompts, rows.shape[1], -1, rows.shape[3])
 
-
-def _lay_out(memory: Tensor, shape: Shape) -> Tensor:
+def _view(memory: Tensor, shape: Shape) -> Tensor:
     """Return the first part of a layer's memory as (prompts, heads, columns, width)."""
     part = memory[: shape.size]
     return part.view(shape.num_prompts, memory.shape[1], shape.num_columns, memory.shape[2])

@@ -21,7 +21,7 @@ from personalm.generation.decoding import shares_prefixes
 from personalm.generation.drawing import Drawings, Group
 from personalm.generation.engine import batches, candidate_numbers
 from personalm.generation.noise import row_seeds
-from personalm.generation.prefill import room_of
+from personalm.generation.room import room_of
 from personalm.generation.stopping import Row
 from personalm.records import Draw
 
@@ -157,8 +157,10 @@ class TorchEngine:
             yield group[0], f"the model failed: {outcome.name}"
             return
         _log.warning("%s in a group of %d prompts: running it in parts", outcome.name, len(group))
-        if outcome.is_memory and self._model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if outcome.is_memory:
+            self._drawings.release()
+            if self._model.device.type == "cuda":
+                torch.cuda.empty_cache()
         for part in parts:
             yield from self._serve(part)
 

@@ -175,6 +175,50 @@ def test_rows_that_end_by_chance_leave_gaps_and_the_others_move(
     assert moves
 
 
+def test_groups_of_the_usual_size_that_find_no_memory_take_what_they_need(
+    model: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that others use as well has less than its size promises."""
+    asked: list[int] = []
+    memory_like = captured._memory_like
+
+    def limited(layers: Any, num_columns: int) -> Any:
+        asked.append(num_columns)
+        if num_columns > 8_000:
+            raise torch.OutOfMemoryError
+        return memory_like(layers, num_columns)
+
+    monkeypatch.setattr(captured, "_memory_like", limited)
+
+    assert recorded(model, *prompts) == stepwise(model, *prompts)
+    assert asked[0] == 16_384 * 3 // 2
+    assert asked[1] < 8_000
+
+
+def test_recordings_are_let_go_where_memory_runs_out(
+    model: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The halves of the group get all that the device has."""
+    engine = TorchEngine(model, max_batch_tokens=16_384, captures=True)
+    expected = stepwise(model, *prompts)
+    assert list(engine.generate(iter(prompts))) == expected
+    launch = CapturedDrawing._launch
+    held: list[object] = []
+
+    def fail(self: CapturedDrawing) -> Any:
+        if self._stage.shape.num_prompts > 6:
+            raise torch.OutOfMemoryError
+        held.append(self._stages)
+        return launch(self)
+
+    before = engine._drawings._stages
+    monkeypatch.setattr(CapturedDrawing, "_launch", fail)
+
+    assert list(engine.generate(iter(prompts))) == expected
+    assert held
+    assert before not in held
+
+
 @pytest.fixture
 def breaking(model: LoadedModel) -> Iterator[Callable[[int, float], None]]:
     """Let a token's embedding be broken, but not the output layer that shares its weight."""

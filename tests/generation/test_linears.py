@@ -1,4 +1,4 @@
-"""Packed layers multiply as torch's own do, to the precision that they promise."""
+"""Packed and padded layers multiply as torch's own do, to the precision that they promise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from personalm.generation.linears import (
     unpack,
 )
 
-pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch multiplies no packed layers")
+needs_packing = pytest.mark.skipif(not can_pack(), reason="this torch multiplies no packed layers")
 
 
 def numbers(*shape: int, seed: int) -> torch.Tensor:
@@ -34,6 +34,7 @@ def error(product: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor) -> to
     return (product.float() - exact).norm(dim=-1) / exact.norm(dim=-1)
 
 
+@needs_packing
 @settings(max_examples=40, deadline=None)
 @given(
     num_rows=st.integers(1, 150),
@@ -54,6 +55,7 @@ def test_an_8_bit_product_is_near_the_exact_one_in_every_row(
     assert error(product, rows, weight).max() < 0.04
 
 
+@needs_packing
 @settings(max_examples=20, deadline=None)
 @given(num_rows=st.integers(1, 150), seed=st.integers(0, 2**31))
 def test_a_packed_bfloat16_product_is_the_plain_one(num_rows: int, seed: int) -> None:
@@ -68,6 +70,7 @@ def test_a_packed_bfloat16_product_is_the_plain_one(num_rows: int, seed: int) ->
     )
 
 
+@needs_packing
 def test_an_8_bit_row_is_the_same_in_any_company() -> None:
     """Its scale is its own."""
     layer = Int8Linear(numbers(96, 128, seed=1), numbers(96, seed=2))
@@ -79,6 +82,7 @@ def test_an_8_bit_row_is_the_same_in_any_company() -> None:
     assert torch.equal(together[:1], alone)
 
 
+@needs_packing
 def test_a_row_of_zeros_gives_the_bias() -> None:
     """And no row makes another one infinite."""
     bias = numbers(96, seed=2)
@@ -88,6 +92,7 @@ def test_a_row_of_zeros_gives_the_bias() -> None:
     assert torch.equal(product, bias.expand(2, -1))
 
 
+@needs_packing
 @pytest.mark.parametrize("packing", ["bfloat16", "int8"])
 def test_every_linear_layer_is_packed_and_comes_back(packing: str) -> None:
     """Those that keep (inputs, outputs) too; embeddings stay as they are."""

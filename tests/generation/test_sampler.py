@@ -51,7 +51,7 @@ def test_draws_follow_the_distribution_of_transformers(values: dict[str, Any]) -
     expected_shares = shares(logits, [1, 4], Sampling(max_new_tokens=9, **values))
     sampler = make_sampler(20_000, (1, 4), **values)
 
-    tokens, failed = sampler.draw(logits.expand(20_000, -1))
+    tokens, failed, _ = sampler.draw(logits.expand(20_000, -1))
 
     counts = torch.bincount(tokens, minlength=VOCABULARY).float()
     possible = expected_shares > 0
@@ -84,7 +84,7 @@ def test_a_row_draws_the_same_token_alone_and_beside_rows_of_other_settings(
     together = Sampler(beside, list(range(len(logits))), vocabulary=VOCABULARY)
     alone = Sampler([own], [0], vocabulary=VOCABULARY)
 
-    tokens, failed = together.draw(scores)
+    tokens, failed, _ = together.draw(scores)
 
     assert not failed.any()
     assert tokens[0] == alone.draw(scores[:1])[0]
@@ -97,7 +97,7 @@ def test_settings_that_leave_one_token_take_the_likeliest(values: dict[str, Any]
     """Greedy, top one, an empty nucleus and a temperature near nothing agree."""
     logits = torch.randn(50, VOCABULARY, generator=torch.Generator().manual_seed(2))
 
-    tokens, failed = make_sampler(50, **values).draw(logits)
+    tokens, failed, _ = make_sampler(50, **values).draw(logits)
 
     assert torch.equal(tokens, logits.argmax(-1))
     assert not failed.any()
@@ -110,7 +110,7 @@ def test_a_row_without_finite_logits_fails_alone(bad: float) -> None:
     good = make_sampler(3).draw(logits)[0]
     logits[1, 5] = bad
 
-    tokens, failed = make_sampler(3).draw(logits)
+    tokens, failed, _ = make_sampler(3).draw(logits)
 
     assert failed.tolist() == [False, True, False]
     assert tokens[0] == good[0]
@@ -125,7 +125,7 @@ def test_a_row_keeps_to_its_own_top_k_beside_rows_with_a_larger_one() -> None:
     ]
     sampler = Sampler(samplings, list(range(1000)), vocabulary=VOCABULARY)
 
-    tokens, _ = sampler.draw(torch.linspace(0, 1, VOCABULARY).expand(1000, -1))
+    tokens, _, _ = sampler.draw(torch.linspace(0, 1, VOCABULARY).expand(1000, -1))
 
     assert set(tokens[::2].tolist()) == {VOCABULARY - 1, VOCABULARY - 2}
     assert set(tokens[1::2].tolist()) == set(range(1, VOCABULARY))
@@ -136,7 +136,7 @@ def test_tokens_a_model_forbids_are_never_drawn() -> None:
     logits = torch.full((200, VOCABULARY), -torch.inf)
     logits[:, 4] = 1.0
 
-    tokens, failed = make_sampler(200).draw(logits)
+    tokens, failed, _ = make_sampler(200).draw(logits)
 
     assert tokens.tolist() == [4] * 200
     assert not failed.any()
@@ -226,8 +226,8 @@ def test_a_row_that_may_say_nothing_new_repeats_itself_rather_than_fail() -> Non
 
     drawn = [sampler.draw(logits.clone()) for _ in range(2)]
 
-    assert [int(tokens) for tokens, _ in drawn] == [2, 2]
-    assert not any(failed.any() for _, failed in drawn)
+    assert [int(tokens) for tokens, _, _ in drawn] == [2, 2]
+    assert not any(failed.any() for _, failed, _ in drawn)
 
 
 def test_log_probabilities_are_those_of_the_model() -> None:
@@ -237,6 +237,9 @@ def test_log_probabilities_are_those_of_the_model() -> None:
 
     expected = torch.log_softmax(logits, -1)[torch.arange(5), tokens]
     assert torch.allclose(logprobs_of(logits, tokens), expected, atol=1e-6)
+    sampler = make_sampler(5, (1, 4), repetition_penalty=1.7, no_repeat_ngram=1, top_k=3)
+    drawn, _, logprobs = sampler.draw(logits)
+    assert torch.allclose(logprobs, logprobs_of(logits, drawn), atol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -272,7 +275,7 @@ def test_a_nucleus_of_the_whole_vocabulary_is_exact(spread: float, top_p: float)
     assert sorted(ids[0][values[0].isfinite()].tolist()) == (
         allowed[0].isfinite().nonzero()[:, 0].tolist()
     )
-    tokens, _ = sampler.draw(logits.expand(num_rows, -1))
+    tokens, _, _ = sampler.draw(logits.expand(num_rows, -1))
     assert bool(allowed[0][tokens].isfinite().all())
 
 

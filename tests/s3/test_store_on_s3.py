@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -207,7 +208,9 @@ def test_a_forgotten_user_leaves_nothing(
     for path, data in contents(output).items():
         users = pq.read_table(pa.BufferReader(data))["user_id"] if path.suffix == ".parquet" else []
         assert "ada" not in [str(user) for user in users]
-        assert b'"ada"' not in data or path.suffix == ".parquet"
+        # A run's id and a digest are random, and may spell the name.
+        words = re.sub(rb"[0-9a-f]{8,}", b"", data)
+        assert b"ada" not in words or path.suffix == ".parquet"
     assert forget(output, ["ada"]).is_empty
     assert verify(output) == find_leftovers(output) == ()
 
