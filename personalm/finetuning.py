@@ -10,13 +10,15 @@ from __future__ import annotations
 import gc
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from personalm.assembly import SCRIPTED, Assembly, unload
 from personalm.errors import SettingsError, TrainingError, faults_in_words
 from personalm.generation.models import find_folder, inspect_model
 from personalm.hashing import digest
+from personalm.holdout import MIN_TEXTS, spare_held_out
 from personalm.intake import num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
 from personalm.training.corpus import gather_corpus
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from personalm.generation.loading import LoadedModel
     from personalm.kinds import Kind
-    from personalm.records import ModelCard
+    from personalm.records import ModelCard, UserInputs
     from personalm.settings import Settings
     from personalm.store.files import LocalFiles
     from personalm.training.canaries import CanaryScore
@@ -119,7 +121,7 @@ class _Job:
             progress=_Reading(self.progress),
         ) as spilled:
             self.corpus = gather_corpus(
-                (user for bucket in range(num_buckets) for user in spilled.read(bucket)),
+                (self._spare(user) for at in range(num_buckets) for user in spilled.read(at)),
                 kinds=self.kinds,
                 training=self.training,
                 languages=settings.generation.languages or self.assembly.card.languages,
@@ -225,6 +227,13 @@ class _Job:
         place.clear()
         return Trained(folder=place.output, metrics=metrics, leaks=leaks)
 
+    def _spare(self, user: UserInputs) -> UserInputs:
+        """Return a user as training may see them."""
+        if not self.training.spares_held_out:
+            return user
+        voice_kinds = sorted({name for kind in self.kinds for name in kind.front.voice_kinds})
+        return replace(user, profile=spare_held_out(user.profile, voice_kinds, min_texts=MIN_TEXTS))
+
     def _find_kinds(self) -> tuple[Kind, ...]:
         """Return the kinds whose templates make the examples."""
         known = self.assembly.kinds
@@ -280,7 +289,7 @@ class _Job:
         from personalm.training.measures import measure_losses  # noqa: PLC0415 - the same
 
         losses = measure_losses(model, self.materials.swaps)
-        if not all(math.isfinite(loss) for each in losses.values() for loss in each):
+        if not all(map(math.isfinite, chain.from_iterable(chain(*losses.values())))):
             raise TrainingError(
                 f"{model.card.name} gives held-out texts a likelihood that is no number; nothing "
                 "is published",

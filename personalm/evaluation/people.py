@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 from personalm.discreet import Discreet
 from personalm.errors import InputError
-from personalm.evaluation.splitting import drop_twins, split_by_time
+from personalm.holdout import MIN_TEXTS, distinct_texts, split_by_time, written_by
 from personalm.planning.tiers import tier_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from personalm.records import Interaction, Profile
+    from personalm.records import Profile
 
 NUM_PEOPLE = 150
-MIN_TEXTS = 25
-"""Who is compared: this many users, with as many texts or more."""
+"""So many users are compared."""
 
 MIN_PEOPLE = 4
 """With fewer there is nobody to be told apart from."""
@@ -29,7 +28,6 @@ MIN_PEOPLE = 4
 _MAX_OTHERS = 200
 _ENOUGH_OTHERS = 60
 _MIN_OTHER_TEXTS = 5
-_MAX_TEXTS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -135,8 +133,8 @@ def _sort_in(
     is_full = len(found.people) >= num_people
     if is_full and len(found.others) >= _MAX_OTHERS:
         return
-    written = _written(user, voice_kinds, min_texts)
-    distinct = drop_twins(written[-_MAX_TEXTS:])
+    written = written_by(user, voice_kinds, min_texts=min_texts)
+    distinct = distinct_texts(written)
     if not is_full and len(written) >= min_texts:
         parts = split_by_time(distinct)
         if parts is not None:
@@ -151,10 +149,3 @@ def _sort_in(
         found.passed_over += 1
     if len(distinct) >= _MIN_OTHER_TEXTS and len(found.others) < _MAX_OTHERS:
         found.others.append(tuple(each.text for each in distinct))
-
-
-def _written(user: Profile, voice_kinds: Sequence[str], min_texts: int) -> tuple[Interaction, ...]:
-    """Return what a user wrote of the kinds that show the style; all of it where that is little."""
-    written = tuple(each for each in user.interactions if each.text.strip())
-    of_kinds = tuple(each for each in written if each.kind in voice_kinds)
-    return of_kinds if len(of_kinds) >= min_texts else written

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from personalm.evaluation.people import MIN_TEXTS, NUM_PEOPLE
+from personalm.evaluation.people import NUM_PEOPLE
+from personalm.holdout import MIN_TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from personalm.accounts import Counts
 from personalm.assembly import Assembly
 from personalm.evaluation import contents
+from personalm.evaluation.acquaintance import Acquaintance
 from personalm.evaluation.conditions import Condition
 from personalm.evaluation.estimates import Estimate, estimate
 from personalm.evaluation.likelihoods import Likelihoods
@@ -103,7 +104,9 @@ class Session:
                 f"{item.title}\n{item.description or ''}" for item in self.assembly.catalogue.items
             ],
         )
+        learned = Acquaintance.of(self.assembly.card, (p.user_id for p in stage.people))
         return {
+            "learned_from": asdict(learned) if learned else None,
             **counted,
             **{f"{name}_unmasked": figure for name, figure in beside.items()},
             "real_text_z": estimate(masked.real_z()),

@@ -5,6 +5,7 @@ Knows token ids alone: it draws nothing, and what prompt and target mean is the 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -30,20 +31,30 @@ def score(
 ) -> list[float]:
     """Return, for each pair, the natural logarithm of the target's probability after the prompt.
 
-    It is the sum over the target's tokens, 0.0 for an empty target. An empty prompt stands for
-    the model's own start of a text. Pairs of like length are read together; which ones are does
-    not matter, up to rounding. Raises EngineError for a pair that the model cannot read.
+    It is the sum over the target's tokens, 0.0 for an empty target. Raises as `score_tokens` does.
+    """
+    return [math.fsum(each) for each in score_tokens(model, pairs, max_batch_tokens)]
+
+
+def score_tokens(
+    model: LoadedModel, pairs: Sequence[Pair], max_batch_tokens: int = _MAX_BATCH_TOKENS
+) -> list[list[float]]:
+    """Return, for each pair, the natural logarithm of the probability of each of its target tokens.
+
+    An empty prompt stands for the model's own start of a text. Pairs of like length are read
+    together; which ones are does not matter, up to rounding. Raises EngineError for a pair that
+    the model cannot read.
     """
     whole = [(prompt or model.tokenizer.prefix_ids) + target for prompt, target in pairs]
     num_targets = [len(target) for _, target in pairs]
     for ids, num_target in zip(whole, num_targets, strict=True):
         _check(model, ids, num_target)
-    scores = [0.0] * len(pairs)
+    scores: list[list[float]] = [[] for _ in pairs]
     asked = [place for place, num_target in enumerate(num_targets) if num_target]
     for places in _plan(asked, [len(ids) for ids in whole], max_batch_tokens):
         batch = _read(model, [whole[i] for i in places], [num_targets[i] for i in places])
-        for place, total in zip(places, batch, strict=True):
-            scores[place] = total
+        for place, logprobs in zip(places, batch, strict=True):
+            scores[place] = logprobs
     return scores
 
 
@@ -75,14 +86,12 @@ def _plan(places: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[
 @torch.inference_mode()
 def _read(
     model: LoadedModel, whole: Sequence[tuple[int, ...]], num_targets: Sequence[int]
-) -> list[float]:
-    """Return the score of each row; a row ends with its target."""
+) -> list[list[float]]:
+    """Return the scores of each row's target; a row ends with it."""
     longest = max(num_targets)
     # Pads stand on the left, so that all targets end together; nothing is asked of a last token.
     ids, mask = fill_up(model, [row[:-1] for row in whole])
-    targets, is_target = fill_up(
-        model, [row[-num:] for row, num in zip(whole, num_targets, strict=True)]
-    )
+    targets, _ = fill_up(model, [row[-num:] for row, num in zip(whole, num_targets, strict=True)])
     logits = model.network(
         input_ids=ids,
         attention_mask=mask,
@@ -90,6 +99,5 @@ def _read(
         use_cache=False,
         logits_to_keep=longest,
     ).logits
-    totals = logprobs_of(logits, targets).masked_fill(~is_target.bool(), 0.0).double().sum(-1)
-    scores: list[float] = totals.tolist()
-    return scores
+    rows: list[list[float]] = logprobs_of(logits, targets).double().tolist()
+    return [row[-num:] for row, num in zip(rows, num_targets, strict=True)]

@@ -21,6 +21,9 @@ class Training(Section):
     """Learn from so many users at most, drawn by the hash of their ids."""
     max_user_texts: int = Field(default=64, ge=1)
     """Of each user, so many of the newest texts are learned."""
+    spares_held_out: bool = False
+    """Leave out what `personalm evaluate` holds out of a user's texts, so that it can judge the
+    model by texts it has not seen."""
     min_words: int = Field(default=4, ge=1)
     """Shorter texts are no targets; they are shown as history all the same."""
     max_similarity: float = Field(default=0.8, gt=0.0, le=1.0)

@@ -16,6 +16,8 @@ _HISTORIES = {
     "none": "none",
 }
 
+_MIXES = {"own": "the user's own texts", "other_random": "another user's"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
@@ -72,6 +74,15 @@ def _measures(metrics: Mapping[str, Any]) -> str:
     rows = [
         (words, _figure(before["perplexity"][name]), _figure(after["perplexity"][name]))
         for name, words in _HISTORIES.items()
+    ]
+    mixes = metrics["ngram_mix"]
+    rows += [
+        (
+            f"none, mixed with n-grams of {whose}",
+            _figure(mixes["before"]["perplexity"][name]),
+            _figure(mixes["after"]["perplexity"][name]),
+        )
+        for name, whose in _MIXES.items()
     ]
     paired = [
         (name.replace("_", " "), _figure(before["paired"][name]), _figure(after["paired"][name]))

@@ -150,6 +150,14 @@ class ExampleMaker:
             target_ids=target,
         )
 
+    def past_of(self, task: Task) -> tuple[TokenIds, ...]:
+        """Return the tokens of all texts of a task's voice, as if they were its targets."""
+        prompt = self._prompts.prompt(task, batch=_BATCH)
+        if not isinstance(prompt, Prompt):
+            return ()
+        targets = (self.target_of(text, task.request.kind, prompt) for text in task.voice.texts)
+        return tuple(target for target in targets if target)
+
     def target_of(self, text: str, kind: str, prompt: Prompt) -> TokenIds:
         """Return the tokens of a text as the template would stop it, its end included.
 

@@ -43,6 +43,7 @@ def tell_metrics(
         "perplexity": {name: stage["perplexity"] for name, stage in stages.items()},
         "paired": stages["after"]["paired"],
         "paired_before": stages["before"]["paired"],
+        "ngram_mix": {name: stage["ngram_mix"] for name, stage in stages.items()},
         "units": "perplexity: e to the nats a token; paired: nats a token; 95 % intervals",
         **stages,
     }

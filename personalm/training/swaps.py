@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from personalm.records import Interaction, Task
     from personalm.training.corpus import Corpus, Text
-    from personalm.training.examples import Example, ExampleMaker
+    from personalm.training.examples import Example, ExampleMaker, TokenIds
 
 _MAX_CHARS = 20_000
 _MAX_QUERY_TERMS = 300
@@ -41,9 +41,13 @@ class History(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Swap(Discreet):
-    """One held-out text, with an example for each history."""
+    """One held-out text, with an example for each history, and all texts of two of them.
+
+    `pasts` are those of the user and of the random other, as token ids: a prompt shows a few.
+    """
 
     examples: Mapping[History, Example]
+    pasts: Mapping[History, tuple[TokenIds, ...]]
 
     @property
     def author(self) -> int:
@@ -89,7 +93,11 @@ def make_swaps(
         }
         whole = {history: example for history, example in examples.items() if example}
         if len(whole) == len(History):
-            swaps.append(Swap(examples=whole))
+            shown = {
+                history: maker.past_of(_with_voice(task, voices[history]))
+                for history in (History.OWN, History.OTHER_RANDOM)
+            }
+            swaps.append(Swap(examples=whole, pasts=shown))
     return tuple(swaps)
 
 

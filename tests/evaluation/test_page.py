@@ -83,6 +83,19 @@ def test_the_page_shows_every_part_and_nobody(evaluate_hand: Evaluate) -> None:
         assert not any(text in shown for profile in profiles for text in profile.texts)
 
 
+def test_the_page_says_whether_the_model_has_seen_the_answers(evaluate_hand: Evaluate) -> None:
+    """Loudly where it has; in passing where it has learned from the people's older texts."""
+    metrics, _ = evaluate_hand(heed)
+    assert metrics["learned_from"] is None
+    assert "has learned from" not in render_page(metrics)
+
+    metrics["learned_from"] = {"people": 7, "held_out_too": True}
+    assert "<strong>The model has learned from 7 of these users" in render_page(metrics)
+
+    metrics["learned_from"] = {"people": 7, "held_out_too": False}
+    assert "from nothing that is held out here" in render_page(metrics)
+
+
 def test_the_page_of_real_texts_alone_has_their_tables(evaluate_hand: Evaluate) -> None:
     """And nothing of outputs that do not exist."""
     metrics, _ = evaluate_hand(heed, plan=replace(PLAN, real_texts_only=True))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalm.evaluation.splitting import MIN_HELD_OUT, MIN_HISTORY, drop_twins, split_by_time
-from personalm.records import Interaction
+from personalm.holdout import (
+    MIN_HELD_OUT,
+    MIN_HISTORY,
+    drop_twins,
+    spare_held_out,
+    split_by_time,
+)
+from personalm.records import Interaction, Profile
 
 START = datetime(2024, 1, 1, 8, tzinfo=UTC)
 rows = st.lists(
@@ -98,3 +105,36 @@ def test_short_texts_that_differ_stay() -> None:
     texts = ["oh no", "oh well", "ok", "good night then"]
 
     assert [each.text for each in drop_twins([write(text) for text in texts])] == texts
+
+
+@given(rows, st.integers(0, 3))
+def test_what_is_spared_is_seen_in_no_form(
+    found: list[tuple[int, str | None]], num_kinds: int
+) -> None:
+    """Nothing held out is left, nor what was written since, nor the rest of its threads."""
+    user = Profile(
+        user_id="ada",
+        interactions=tuple(
+            replace(
+                write(f"text {place // 2} of some words", day=day, thread=thread),
+                kind=f"kind-{place % (num_kinds + 1)}",
+            )
+            for place, (day, thread) in enumerate(sorted(found, key=lambda row: row[0]))
+        ),
+    )
+    written = tuple(each for each in user.interactions if each.kind == "kind-0")
+    parts = split_by_time(drop_twins(written)) if len(written) >= 12 else None
+    if num_kinds and len(written) < 12:
+        parts = split_by_time(drop_twins(user.interactions)) if len(user.texts) >= 12 else None
+
+    left = spare_held_out(user, ["kind-0"], min_texts=12)
+
+    if parts is None:
+        assert left == user
+        return
+    first = parts[1][0]
+    assert first.created_at
+    threads = {each.thread_id for each in parts[1] if each.thread_id}
+    assert set(parts[0]) <= set(left.interactions)
+    assert all(each.created_at < first.created_at for each in left.interactions if each.created_at)
+    assert threads.isdisjoint(each.thread_id for each in left.interactions)

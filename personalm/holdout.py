@@ -2,10 +2,12 @@
 
 Near-duplicates go first, then the texts are cut by time: what is held out is newer, from other
 days, and a thread lies on one side as a whole. Otherwise a prompt would show half of the answer.
+An evaluation holds these texts out; a training that is to be evaluated spares them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,15 +17,53 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from personalm.records import Interaction
+    from personalm.records import Interaction, Profile
+
+MIN_TEXTS = 25
+"""Of a user with fewer texts nothing is held out."""
 
 MIN_HISTORY = 8
 MIN_HELD_OUT = 5
 """A user with fewer texts on either side is not compared."""
 
+_MAX_TEXTS = 600
 _HELD_OUT_SHARE = 0.25
 _SHINGLE_WORDS = 3
 _TWIN = 0.5  # more of the shingles in common than this: the same text, told twice
+
+
+def spare_held_out(user: Profile, voice_kinds: Sequence[str], *, min_texts: int) -> Profile:
+    """Return the user as before the texts that an evaluation of these kinds holds out.
+
+    Near-duplicates and threads that would tell them are gone, too.
+    """
+    written = written_by(user, voice_kinds, min_texts=min_texts)
+    parts = split_by_time(distinct_texts(written)) if len(written) >= min_texts else None
+    if parts is None:
+        return user
+    held_out = parts[1]
+    cut = next(at for at, each in enumerate(user.interactions) if each is held_out[0])
+    threads = {each.thread_id for each in held_out if each.thread_id}
+    return replace(
+        user,
+        interactions=tuple(
+            each for each in user.interactions[:cut] if each.thread_id not in threads
+        ),
+    )
+
+
+def written_by(
+    user: Profile, voice_kinds: Sequence[str], *, min_texts: int
+) -> tuple[Interaction, ...]:
+    """Return what a user wrote of the kinds that show the style; all of it where that is little."""
+    written = tuple(each for each in user.interactions if each.text.strip())
+    of_kinds = tuple(each for each in written if each.kind in voice_kinds)
+    return of_kinds if len(of_kinds) >= min_texts else written
+
+
+def distinct_texts(written: Sequence[Interaction]) -> tuple[Interaction, ...]:
+    """Return the newest of the texts, without near-duplicates."""
+    return drop_twins(written[-_MAX_TEXTS:])
 
 
 def drop_twins(written: Sequence[Interaction]) -> tuple[Interaction, ...]:
