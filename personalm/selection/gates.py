@@ -17,7 +17,8 @@ from personalm.selection.claims import known_words, names_in, numbers_in
 from personalm.selection.commons import COMMON_WORDS
 from personalm.selection.dates import days_in
 from personalm.selection.form_gates import Language, Length, MissingFacts, Required
-from personalm.selection.overlap import Runs, find, run_length, runs
+from personalm.selection.overlap import MIN_RUN, Runs, find, run_length, runs
+from personalm.selection.own_sentences import OwnSentences
 from personalm.selection.repetition import is_loop
 from personalm.selection.safety_gates import Banned, Leak, PersonalData
 from personalm.selection.sentences import SMILEY_AT_END
@@ -89,14 +90,19 @@ class Unfinished:
 
 
 class Copy:
-    """Refuse a text that shares a long run of words with the user's own texts or its source."""
+    """Refuse a text that takes long runs of words from the user's own texts or from its source.
+
+    A whole sentence of the user's own is enough, unless it is said again and again.
+    """
 
     name = "copy"
 
-    def __init__(self, max_copied_words: int, max_quoted_words: int) -> None:
-        self._limit = max_copied_words
-        self._source_limit = max_quoted_words
+    def __init__(self, selection: Selection) -> None:
+        self._limit = selection.max_copied_words
+        self._source_limit = selection.max_quoted_words
         self._runs = Runs()
+        self._max_sentence = selection.max_repeated_sentence
+        self._sentences = OwnSentences(self._max_sentence)
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether the text was taken from elsewhere; the item's title may be quoted."""
@@ -105,9 +111,19 @@ class Copy:
         pieces = _without(title, words)
         length = run_length(words, self._limit)
         # A source is to be used: a short text may keep most of its words, in no long run.
-        return self._shares(pieces, case.history, length) or self._shares(
-            pieces, case.topic_texts, self._source_limit + 1
+        return (
+            self._shares(pieces, case.history, length)
+            or self._shares(pieces, case.topic_texts, self._source_limit + 1)
+            or self._repeats_sentence(text, words, title, case.history)
         )
+
+    def _repeats_sentence(
+        self, text: str, words: tuple[str, ...], title: tuple[str, ...], history: tuple[str, ...]
+    ) -> bool:
+        # Who repeats a sentence shares its first words: that is known without parting the texts.
+        if not self._runs.share(history, words, min(self._max_sentence, MIN_RUN)):
+            return False
+        return self._sentences.are_repeated_by(text, history, title=title)
 
     def _shares(self, pieces: list[tuple[str, ...]], texts: tuple[str, ...], length: int) -> bool:
         return any(self._runs.share(texts, piece, length) for piece in pieces)
@@ -255,7 +271,7 @@ _MAKERS: dict[str, Callable[[Selection, LeakIndex | None], Gate]] = {
     Empty.name: lambda *_: Empty(),
     Unfinished.name: lambda *_: Unfinished(),
     Echo.name: lambda selection, _: Echo(selection.max_echoed_words),
-    Copy.name: lambda selection, _: Copy(selection.max_copied_words, selection.max_quoted_words),
+    Copy.name: lambda selection, _: Copy(selection),
     Leak.name: lambda _, leaks: Leak(leaks),
     Loop.name: lambda *_: Loop(),
     OffSubject.name: lambda *_: OffSubject(),

@@ -11,8 +11,9 @@ from personalm.selection.words import is_unspaced, split_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# Courtesies of up to three words are a habit and no copy.
-_MIN_RUN = 4
+MIN_RUN = 4
+"""Courtesies of up to three words are a habit and no copy."""
+
 _SHORT_SHARE = 0.8
 # A word of English is about two characters of Chinese or Japanese.
 _CHARACTERS_PER_WORD = 2
@@ -26,7 +27,7 @@ def run_length(words: tuple[str, ...], limit: int) -> int:
     for words.
     """
     scale = _CHARACTERS_PER_WORD if is_unspaced(words) else 1
-    short = max(_MIN_RUN * scale, math.ceil(_SHORT_SHARE * len(words)))
+    short = max(MIN_RUN * scale, math.ceil(_SHORT_SHARE * len(words)))
     return min(limit * scale + 1, short)
 
 
@@ -52,7 +53,7 @@ class Runs:
 
     def share(self, texts: tuple[str, ...], words: Sequence[str], length: int) -> bool:
         """Tell whether a run of `length` of the words stands in one of the texts."""
-        short = min(length, _MIN_RUN)
+        short = min(length, MIN_RUN)
         # Most texts share no run at all, which their shortest runs tell: one set for all lengths.
         if self.of(texts, short).isdisjoint(runs(words, short)):
             return False

@@ -63,6 +63,9 @@ class Selection(Section):
     embedder: str = "bundled:minilm-l6"
     max_copied_words: int = Field(default=10, ge=2)
     """A candidate that shares a longer run of words with the history is a copy."""
+    max_repeated_sentence: int = Field(default=4, ge=1)
+    """A candidate that says a longer sentence of the history again, in words, is a copy, unless it
+    stands in several texts."""
     max_quoted_words: int = Field(default=8, ge=2)
     """A candidate that shares a longer run of words with its own source is a copy."""
     max_echoed_words: int = Field(default=8, ge=2)

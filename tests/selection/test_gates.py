@@ -165,7 +165,8 @@ def test_copy_takes_no_notice_of_the_title() -> None:
     item = Item(item_id="1", title=title)
     assert gate("copy").refuses(text, Case(history=history))
     assert not gate("copy").refuses(text, Case(history=history, item=item))
-    assert gate("copy").refuses(history[0], Case(history=(history[0], "x"), item=item)) is False
+    loose = gate("copy", max_repeated_sentence=7)
+    assert not loose.refuses(history[0], Case(history=(history[0], "x"), item=item))
 
 
 def test_copy_follows_its_setting() -> None:
@@ -177,6 +178,54 @@ def test_copy_follows_its_setting() -> None:
         assert gate("copy").refuses(text, Case(history=history)) is (number > 10)
         lower = gate("copy", max_copied_words=number)
         assert not lower.refuses(text, Case(history=history))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I went to the market. I was tired of looking cheerful at them. Then it rained.",
+        "We left early: the dog had been ill, and I was tired of looking cheerful at them!",
+        "i was tired of looking cheerful at them",
+        "Nobody came at all.\nI WAS TIRED OF LOOKING CHEERFUL AT THEM...\nSo I left.",
+    ],
+)
+def test_copy_drops_a_whole_sentence_of_ones_own(text: str) -> None:
+    """It is shorter than the longest run that is allowed, and said once: nobody says it again."""
+    once = ("There were cameras everywhere. I was tired of looking cheerful at them. Bye.", "Hm.")
+    is_whole = "and I was tired" not in text
+
+    assert gate("copy").refuses(text, Case(history=once)) is is_whole
+    loose = gate("copy", max_repeated_sentence=8)
+    assert loose.refuses(text, Case(history=once)) is text.startswith("i was")  # all of the text
+
+
+def test_copy_passes_a_sentence_that_is_a_habit() -> None:
+    """What stands in several texts, in few words, or in the title, is nobody's loss."""
+    often = ("Sorry to hear that. Please send us a note with your number.",) * 2
+    reply = "That is odd indeed. Please send us a note with your number. We look into it at once."
+    assert not gate("copy").refuses(reply, Case(history=often))
+    assert gate("copy").refuses(reply, Case(history=often[:1]))
+    assert not gate("copy").refuses(
+        "Nice day. See you all soon.", Case(history=("See you all soon.",))
+    )
+    item = Item(item_id="1", title="We Have Always Lived in the Castle")
+    said = (f"My book of the year. {item.title}. Read it.",)
+    text = f"Everybody should know this one by now. {item.title}. It is short and dark and quick."
+    assert gate("copy").refuses(text, Case(history=said))
+    assert not gate("copy").refuses(text, Case(history=said, item=item))
+
+
+def test_copy_knows_sentences_without_spaces() -> None:
+    """A courtesy of fifteen characters may be said again, a remark may not."""
+    remark, courtesy = "川沿いの道をゆっくり友達と歩きました。", "どうぞよろしくお願いいたします。"
+    case = Case(history=(f"昨日は寒かったですね。{remark}{courtesy}",))
+    before, after = (
+        "今日は暖かいです。空もとても青いです。",
+        "明日は雨が降ると聞きました。本当でしょうか。",
+    )
+
+    assert gate("copy").refuses(f"{before}{remark}{after}", case)
+    assert not gate("copy").refuses(f"{before}{courtesy}{after}", case)
 
 
 def test_copy_counts_characters_where_there_are_no_spaces() -> None:
