@@ -49,7 +49,7 @@ OPEN = {
     *("Contract", "Spill", "BucketReport", "Summary", "RawReader", "NestedReader"),
     *("LiveRow", "Intake", "Forecast", "Erasure", "Census"),
     # What training publishes: counts, measures, made-up secrets.
-    *("Adapter", "Trainee", "Trained", "CardFacts", "Canary"),
+    *("Adapter", "Trainee", "Trained", "CardFacts", "Canary", "_Sums"),
     # What is made of all users together, as hashes and numbers; counts; the operator's own words.
     *("Artefact", "Pool", "Leaks", "Drops", "Phrase"),
     # A bar of a chart: its label, and figures over many users.

@@ -120,6 +120,7 @@ CHANGES_TEXTS: dict[str, object] = {
     "generation.dtype": "bfloat16",
     "selection.max_copied_words": 4,
     "selection.max_quoted_words": 4,
+    "selection.max_repeated_sentence": 2,
     "selection.max_echoed_words": 4,
     "selection.min_grounded_share": 0.1,
     "selection.max_leaked_words": 5,
