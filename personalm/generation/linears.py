@@ -1,8 +1,9 @@
 """Linear layers in the form in which this processor multiplies fastest.
 
-A weight that never changes need not be laid out anew at each call: `pack` does it once, in bfloat16
-or in 8-bit integers. Packed layers take the place of torch's own in a network that is otherwise as
-transformers made it. They only multiply: what is packed can be neither trained nor saved.
+A weight that never changes need not be laid out anew at each call: `pack` does it once, in its own
+number format or in 8-bit integers. Packed layers take the place of torch's own in a network that is
+otherwise as transformers made it. They only multiply: what is packed can be neither trained nor
+saved.
 
 An 8-bit layer has one scale for each output and one for each row of its input, so a row's result
 does not depend on the rows beside it. What it costs in quality is the caller's to measure.
@@ -27,7 +28,8 @@ _MAX_ERROR = 0.05
 _READ_AT_ONCE = 8
 _OUTPUTS_AT_ONCE = 64
 
-Packing = Literal["bfloat16", "int8"]
+Packing = Literal["floating", "int8"]
+"""Whether packed weights keep their number format, float32 or bfloat16."""
 
 # The layout of a packed weight suits about this many rows, and serves any number.
 _USUAL_ROWS = 64
@@ -38,11 +40,11 @@ _LARGEST_WEIGHT = 127
 _LARGEST_INPUT = 126
 
 
-class BFloat16Linear(nn.Module):
+class PackedLinear(nn.Module):
     """A linear layer whose weight lies in the blocks that oneDNN multiplies."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Take a weight, (outputs, inputs), and a bias, both bfloat16."""
+        """Take a weight, (outputs, inputs), and a bias, both float32 or both bfloat16."""
         super().__init__()
         # The operators that torch's own compiler emits; they have no public names.
         reorder = torch.ops.mkldnn._reorder_linear_weight  # noqa: SLF001
@@ -117,8 +119,8 @@ class PaddedLinear(nn.Module):
         return nn.functional.linear(rows, self._weight, self._bias)[..., : self._num_outputs]
 
 
-_MAKERS: dict[Packing, type[BFloat16Linear | Int8Linear]] = {
-    "bfloat16": BFloat16Linear,
+_MAKERS: dict[Packing, type[PackedLinear | Int8Linear]] = {
+    "floating": PackedLinear,
     "int8": Int8Linear,
 }
 
@@ -126,23 +128,20 @@ Replaced = list[tuple[nn.Module, str, nn.Module]]
 """Layers that were replaced: the module they stood in, by which name, and the layer."""
 
 
-def can_pack() -> bool:
-    """Tell whether this build of torch, on this processor, multiplies packed layers rightly."""
+def can_pack(packing: Packing, dtype: torch.dtype) -> bool:
+    """Tell whether this build of torch, on this processor, multiplies so packed layers rightly."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # it has none
         return False
     numbers = torch.linspace(-1.0, 1.0, 64 * 48)
-    weight = numbers.sin().view(48, 64).bfloat16()
-    rows = (7 * numbers).cos().view(48, 64).bfloat16()
+    weight = numbers.sin().view(48, 64).to(dtype)
+    rows = (7 * numbers).cos().view(48, 64).to(dtype)
     expected = rows.float() @ weight.float().T
     with torch.inference_mode():
-        for make in _MAKERS.values():
-            try:
-                product = make(weight, None)(rows).float()
-            except (RuntimeError, NotImplementedError, AttributeError):
-                return False
-            if (product - expected).norm() > _MAX_ERROR * expected.norm():
-                return False
-    return True
+        try:
+            product = _MAKERS[packing](weight, None)(rows).float()
+        except (RuntimeError, NotImplementedError, AttributeError):
+            return False
+    return bool((product - expected).norm() <= _MAX_ERROR * expected.norm())
 
 
 def pack(network: nn.Module, packing: Packing) -> Replaced:
@@ -176,7 +175,7 @@ def unpack(replaced: Replaced) -> None:
         setattr(module, name, layer)
 
 
-def _pack_layer(layer: Any, make: type[BFloat16Linear | Int8Linear]) -> nn.Module:  # noqa: ANN401 - one of two classes
+def _pack_layer(layer: Any, make: type[PackedLinear | Int8Linear]) -> nn.Module:  # noqa: ANN401 - one of two classes
     weight = layer.weight.detach()
     # transformers' own class keeps (inputs, outputs).
     bias = None if layer.bias is None else layer.bias.detach()

@@ -49,20 +49,16 @@ _log = logging.getLogger(__name__)
 def pack_model(model: LoadedModel, *, int8: bool = False) -> None:
     """Pack the linear layers of a model in place, where its device and processor allow it.
 
-    A float32 model stays as it is. Raises ModelError where integers are asked for and cannot be
-    had.
+    Raises ModelError where integers are asked for and cannot be had.
     """
-    is_able = model.device.type == "cpu" and model.dtype == torch.bfloat16 and can_pack()
-    if not is_able:
-        if int8:
+    is_able = model.device.type == "cpu" and can_pack("floating", model.dtype)
+    if int8:
+        # All else is in bfloat16, which would be slow where that cannot be packed.
+        if not is_able or model.dtype != torch.bfloat16 or not can_pack("int8", model.dtype):
             raise ModelError(
                 f"8-bit integers do not work on {model.device} with this build of torch",
                 remedy='Set generation.dtype = "auto".',
             )
-        if model.device.type == "cuda":
-            pad_output(model.network)
-        return
-    if int8:
         before = mean_loss(model)
         replaced = pack(model.network, "int8")
         rise = math.expm1(mean_loss(model) - before)
@@ -74,7 +70,10 @@ def pack_model(model: LoadedModel, *, int8: bool = False) -> None:
             *(model.card.name, 100 * rise, 100 * MAX_LOSS),
         )
         unpack(replaced)
-    pack(model.network, "bfloat16")
+    if is_able:
+        pack(model.network, "floating")
+    elif model.device.type == "cuda":
+        pad_output(model.network)
 
 
 @torch.inference_mode()

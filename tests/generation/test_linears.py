@@ -11,8 +11,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.pytorch_utils import Conv1D
 
 from personalm.generation.linears import (
-    BFloat16Linear,
     Int8Linear,
+    PackedLinear,
+    Packing,
     PaddedLinear,
     can_pack,
     pack,
@@ -20,7 +21,13 @@ from personalm.generation.linears import (
     unpack,
 )
 
-needs_packing = pytest.mark.skipif(not can_pack(), reason="this torch multiplies no packed layers")
+needs_packing = pytest.mark.skipif(
+    not all(can_pack("floating", dtype) for dtype in (torch.float32, torch.bfloat16)),
+    reason="this torch multiplies no packed layers",
+)
+needs_integers = pytest.mark.skipif(
+    not can_pack("int8", torch.bfloat16), reason="this torch multiplies no 8-bit integers"
+)
 
 
 def numbers(*shape: int, seed: int) -> torch.Tensor:
@@ -34,7 +41,7 @@ def error(product: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor) -> to
     return (product.float() - exact).norm(dim=-1) / exact.norm(dim=-1)
 
 
-@needs_packing
+@needs_integers
 @settings(max_examples=40, deadline=None)
 @given(
     num_rows=st.integers(1, 150),
@@ -57,20 +64,28 @@ def test_an_8_bit_product_is_near_the_exact_one_in_every_row(
 
 @needs_packing
 @settings(max_examples=20, deadline=None)
-@given(num_rows=st.integers(1, 150), seed=st.integers(0, 2**31))
-def test_a_packed_bfloat16_product_is_the_plain_one(num_rows: int, seed: int) -> None:
-    """Up to the rounding of bfloat16."""
-    weight, bias = numbers(96, 128, seed=seed), numbers(96, seed=seed + 1)
-    rows = numbers(num_rows, 128, seed=seed + 2)
+@given(
+    num_rows=st.integers(1, 150),
+    seed=st.integers(0, 2**31),
+    precision=st.sampled_from([(torch.bfloat16, 0.1, 0.02), (torch.float32, 1e-4, 1e-5)]),
+)
+def test_a_packed_product_is_the_plain_one(
+    num_rows: int, seed: int, precision: tuple[torch.dtype, float, float]
+) -> None:
+    """Up to the rounding of the number format."""
+    dtype, atol, rtol = precision
+    weight, bias = numbers(96, 128, seed=seed).to(dtype), numbers(96, seed=seed + 1).to(dtype)
+    rows = numbers(num_rows, 128, seed=seed + 2).to(dtype)
     with torch.inference_mode():
-        product = BFloat16Linear(weight, bias)(rows)
+        product = PackedLinear(weight, bias)(rows)
 
+    assert product.dtype == dtype
     torch.testing.assert_close(
-        product, nn.functional.linear(rows, weight, bias), atol=0.1, rtol=0.02
+        product, nn.functional.linear(rows, weight, bias), atol=atol, rtol=rtol
     )
 
 
-@needs_packing
+@needs_integers
 def test_an_8_bit_row_is_the_same_in_any_company() -> None:
     """Its scale is its own."""
     layer = Int8Linear(numbers(96, 128, seed=1), numbers(96, seed=2))
@@ -82,7 +97,7 @@ def test_an_8_bit_row_is_the_same_in_any_company() -> None:
     assert torch.equal(together[:1], alone)
 
 
-@needs_packing
+@needs_integers
 def test_a_row_of_zeros_gives_the_bias() -> None:
     """And no row makes another one infinite."""
     bias = numbers(96, seed=2)
@@ -92,16 +107,20 @@ def test_a_row_of_zeros_gives_the_bias() -> None:
     assert torch.equal(product, bias.expand(2, -1))
 
 
+@needs_integers
 @needs_packing
-@pytest.mark.parametrize("packing", ["bfloat16", "int8"])
-def test_every_linear_layer_is_packed_and_comes_back(packing: str) -> None:
+@pytest.mark.parametrize(
+    ("packing", "dtype"),
+    [("floating", torch.float32), ("floating", torch.bfloat16), ("int8", torch.bfloat16)],
+)
+def test_every_linear_layer_is_packed_and_comes_back(packing: Packing, dtype: torch.dtype) -> None:
     """Those that keep (inputs, outputs) too; embeddings stay as they are."""
     network = nn.Sequential(nn.Embedding(8, 64), nn.Linear(64, 48), nn.Sequential(Conv1D(32, 48)))  # type: ignore[no-untyped-call]  # it has none
-    network = network.bfloat16()
+    network = network.to(dtype)
     ids = torch.arange(8)
     with torch.inference_mode():
         before = network(ids)
-        replaced = pack(network, "int8" if packing == "int8" else "bfloat16")
+        replaced = pack(network, packing)
         packed = network(ids)
         num_plain = sum(isinstance(m, (nn.Linear, Conv1D)) for m in network.modules())
         unpack(replaced)

@@ -13,14 +13,19 @@ from transformers.pytorch_utils import Conv1D
 
 from personalm.errors import ModelError
 from personalm.generation import packing
-from personalm.generation.linears import BFloat16Linear, Int8Linear, can_pack
+from personalm.generation.linears import Int8Linear, PackedLinear, can_pack
 from personalm.generation.loading import LoadedModel, load_model
 from personalm.generation.packing import mean_loss, pack_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-needs_packing = pytest.mark.skipif(not can_pack(), reason="this torch multiplies no packed layers")
+needs_packing = pytest.mark.skipif(
+    not can_pack("floating", torch.bfloat16), reason="this torch multiplies no packed layers"
+)
+needs_integers = pytest.mark.skipif(
+    not can_pack("int8", torch.bfloat16), reason="this torch multiplies no 8-bit integers"
+)
 
 
 @pytest.fixture(params=["tiny_gpt2", "tiny_llama"])
@@ -32,7 +37,7 @@ def halved(request: pytest.FixtureRequest) -> LoadedModel:
 
 def kinds_of_layers(model: LoadedModel) -> set[type]:
     """Return the classes of linear layers that the network has."""
-    known = (nn.Linear, Conv1D, BFloat16Linear, Int8Linear)
+    known = (nn.Linear, Conv1D, PackedLinear, Int8Linear)
     return {type(m) for m in model.network.modules() if isinstance(m, known)}
 
 
@@ -42,18 +47,29 @@ def test_a_bfloat16_model_is_packed_and_finds_texts_as_likely(halved: LoadedMode
     before = mean_loss(halved)
     pack_model(halved)
 
-    assert kinds_of_layers(halved) == {BFloat16Linear}
+    assert kinds_of_layers(halved) == {PackedLinear}
     assert mean_loss(halved) == pytest.approx(before, abs=0.01)
 
 
-def test_a_float32_model_stays_as_it_is(gpt2: LoadedModel) -> None:
-    """What float32 promises, packed layers do not."""
-    pack_model(gpt2)
+@pytest.mark.skipif(
+    not can_pack("floating", torch.float32), reason="this torch multiplies no packed layers"
+)
+@pytest.mark.parametrize("name", ["tiny_gpt2", "tiny_llama"])
+def test_a_packed_float32_model_says_the_same(name: str, request: pytest.FixtureRequest) -> None:
+    """Each logit, but for the last digits."""
+    model = load_model(str(request.getfixturevalue(name)), dtype="float32", device="cpu", threads=1)
+    ids = torch.tensor([model.tokenizer.encode("The ferry was late, and we had coffee.")])
+    with torch.inference_mode():
+        before = model.network(input_ids=ids, use_cache=False).logits
+        pack_model(model)
+        after = model.network(input_ids=ids, use_cache=False).logits
 
-    assert BFloat16Linear not in kinds_of_layers(gpt2)
+    assert kinds_of_layers(model) == {PackedLinear}
+    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-5)
 
 
 @needs_packing
+@needs_integers
 def test_integers_are_used_where_they_cost_little_and_the_figure_is_told(
     halved: LoadedModel, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +85,7 @@ def test_integers_are_used_where_they_cost_little_and_the_figure_is_told(
 
 
 @needs_packing
+@needs_integers
 def test_integers_that_cost_too_much_are_taken_back(
     halved: LoadedModel, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +98,7 @@ def test_integers_that_cost_too_much_are_taken_back(
     )
     pack_model(halved, int8=True)
 
-    assert kinds_of_layers(halved) == {BFloat16Linear}
+    assert kinds_of_layers(halved) == {PackedLinear}
     assert "bfloat16 it is" in caplog.text
 
 
