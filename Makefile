@@ -32,9 +32,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install  ## Write texts for the sample users with the bundled models, and a report
 	@$(BIN)/personalm demo; code=$$?; test $$code -eq 0 -o $$code -eq 3
 
+# A process a core, and in each of them one thread: more of either would wait for the others.
 test: install lint  ## Run linters, type checker and the whole suite
 	@$(BIN)/personalm models --prepare bundled:smollm2-135m
-	@$(BIN)/python -m pytest -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 lint: install  ## Run linters and the type checker
 	@$(BIN)/ruff check .
