@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
-import math
-from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from personalm.assembly import SCRIPTED, Assembly, unload
@@ -36,11 +34,10 @@ if TYPE_CHECKING:
     from personalm.records import ModelCard, UserInputs
     from personalm.settings import Settings
     from personalm.store.files import LocalFiles
-    from personalm.training.canaries import CanaryScore
     from personalm.training.checkpoints import Checkpoint
     from personalm.training.corpus import Corpus
     from personalm.training.materials import Materials
-    from personalm.training.measures import Losses
+    from personalm.training.measured import Measured
 
 LEAKS = "leak_report.json"
 
@@ -97,7 +94,7 @@ class _Job:
     corpus: Corpus
     card: ModelCard
     materials: Materials
-    before: _Measures
+    before: Measured
 
     def __init__(self, settings: Settings, place: Workplace, progress: TrainingProgress) -> None:
         self.settings = settings
@@ -140,6 +137,7 @@ class _Job:
     def prepare(self) -> None:
         """Make the examples, and measure the model before it learns; once a training."""
         from personalm.training.materials import make_materials  # noqa: PLC0415 - loads torch
+        from personalm.training.measured import Measured  # noqa: PLC0415 - the same
 
         model = self._load(self.card)
         self.materials = make_materials(
@@ -153,7 +151,7 @@ class _Job:
         self.place.begin(self.materials.fingerprint(self.settings, self.card.digest))
         kept = self.place.read(_BEFORE)
         if kept:
-            self.before = _Measures.from_json(kept)
+            self.before = Measured.from_json(kept)
             return
         self.progress.note(f"measuring {len(self.materials.swaps)} held-out texts before training")
         self.before = self._measure(model)
@@ -284,20 +282,14 @@ class _Job:
             threads=generation.threads,
         )
 
-    def _measure(self, model: LoadedModel) -> _Measures:
-        from personalm.training.canaries import draw_references, score_canaries  # noqa: PLC0415 - loads torch
-        from personalm.training.measures import measure_losses  # noqa: PLC0415 - the same
+    def _measure(self, model: LoadedModel) -> Measured:
+        from personalm.training.measured import Measured  # noqa: PLC0415 - loads torch
 
-        losses = measure_losses(model, self.materials.swaps)
-        if not all(map(math.isfinite, chain.from_iterable(chain(*losses.values())))):
-            raise TrainingError(
-                f"{model.card.name} gives held-out texts a likelihood that is no number; nothing "
-                "is published",
-                remedy="Lower training.learning_rate, or set generation.dtype = 'float32'.",
-            )
-        references = draw_references(self.training.num_references, seed=self.settings.seed)
-        return _Measures(
-            losses=losses, canaries=score_canaries(model, self.materials.canaries, references)
+        return Measured.of(
+            model,
+            self.materials,
+            num_references=self.training.num_references,
+            seed=self.settings.seed,
         )
 
     def _draft(self, best: Checkpoint) -> None:
@@ -308,7 +300,7 @@ class _Job:
         else:
             draft_model(self.place, best, base_folder=find_folder(self.card.name))
 
-    def _judge_leaks(self, after: _Measures) -> dict[str, Any]:
+    def _judge_leaks(self, after: Measured) -> dict[str, Any]:
         """Return the leak report; where it is over the limits it is all that is left behind."""
         from personalm.training.leaks import refuse_leaks, report_leaks  # noqa: PLC0415 - its like
 
@@ -318,32 +310,6 @@ class _Job:
             self.place.files.replace(path, json.dumps(report, indent=1).encode())
         refuse_leaks(report, path)
         return report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measures:
-    """What was measured of a model: losses of held-out texts, and scores of canaries."""
-
-    losses: Losses
-    canaries: tuple[CanaryScore, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return them as a file's values."""
-        return {
-            "losses": {history.value: list(losses) for history, losses in self.losses.items()},
-            "canaries": [asdict(score) for score in self.canaries],
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> _Measures:
-        """Read them back."""
-        from personalm.training.canaries import CanaryScore  # noqa: PLC0415 - loads torch
-        from personalm.training.swaps import History  # noqa: PLC0415 - its like
-
-        return cls(
-            losses={History(name): losses for name, losses in values["losses"].items()},
-            canaries=tuple(CanaryScore(**score) for score in values["canaries"]),
-        )
 
 
 def _list(counts: Mapping[str, int]) -> str:
