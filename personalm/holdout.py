@@ -33,9 +33,9 @@ _TWIN = 0.5  # more of the shingles in common than this: the same text, told twi
 
 
 def spare_held_out(user: Profile, voice_kinds: Sequence[str], *, min_texts: int) -> Profile:
-    """Return the user as before the texts that an evaluation of these kinds holds out.
+    """Return the user as before the first day of what an evaluation of these kinds holds out.
 
-    Near-duplicates and threads that would tell them are gone, too.
+    Threads that would tell of what is held out are gone, too.
     """
     written = written_by(user, voice_kinds, min_texts=min_texts)
     parts = split_by_time(distinct_texts(written)) if len(written) >= min_texts else None
@@ -43,11 +43,14 @@ def spare_held_out(user: Profile, voice_kinds: Sequence[str], *, min_texts: int)
         return user
     held_out = parts[1]
     cut = next(at for at, each in enumerate(user.interactions) if each is held_out[0])
+    day = _day(held_out[0])
     threads = {each.thread_id for each in held_out if each.thread_id}
     return replace(
         user,
         interactions=tuple(
-            each for each in user.interactions[:cut] if each.thread_id not in threads
+            each
+            for each in user.interactions[:cut]
+            if each.thread_id not in threads and (day is None or _day(each) != day)
         ),
     )
 

@@ -107,27 +107,32 @@ def test_short_texts_that_differ_stay() -> None:
     assert [each.text for each in drop_twins([write(text) for text in texts])] == texts
 
 
-@given(rows, st.integers(0, 3))
+long_rows = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from([None, None, None, "a", "b"])),
+    min_size=30,
+    max_size=60,
+)
+
+
+@given(found=long_rows, has_other_kinds=st.booleans())
 def test_what_is_spared_is_seen_in_no_form(
-    found: list[tuple[int, str | None]], num_kinds: int
+    *, found: list[tuple[int, str | None]], has_other_kinds: bool
 ) -> None:
     """Nothing held out is left, nor what was written since, nor the rest of its threads."""
     user = Profile(
         user_id="ada",
         interactions=tuple(
             replace(
-                write(f"text {place // 2} of some words", day=day, thread=thread),
-                kind=f"kind-{place % (num_kinds + 1)}",
+                write(f"text {place} of some words", day=day, thread=thread),
+                kind="other" if has_other_kinds and place % 3 else "post",
             )
             for place, (day, thread) in enumerate(sorted(found, key=lambda row: row[0]))
         ),
     )
-    written = tuple(each for each in user.interactions if each.kind == "kind-0")
-    parts = split_by_time(drop_twins(written)) if len(written) >= 12 else None
-    if num_kinds and len(written) < 12:
-        parts = split_by_time(drop_twins(user.interactions)) if len(user.texts) >= 12 else None
+    posts = [each for each in user.interactions if each.kind == "post"]
+    parts = split_by_time(drop_twins(posts))
 
-    left = spare_held_out(user, ["kind-0"], min_texts=12)
+    left = spare_held_out(user, ["post"], min_texts=10)
 
     if parts is None:
         assert left == user
@@ -138,3 +143,16 @@ def test_what_is_spared_is_seen_in_no_form(
     assert set(parts[0]) <= set(left.interactions)
     assert all(each.created_at < first.created_at for each in left.interactions if each.created_at)
     assert threads.isdisjoint(each.thread_id for each in left.interactions)
+
+
+def test_a_quarter_is_spared_and_of_little_nothing() -> None:
+    """Forty texts on twenty days lose the newest five days, another kind's texts as well."""
+    written = [write(f"text {n} of some words", day=n // 2) for n in range(40)]
+    kinds = [replace(each, kind="post" if n % 2 else "note") for n, each in enumerate(written)]
+    user = Profile(user_id="ada", interactions=tuple(kinds))
+
+    left = spare_held_out(user, ["post"], min_texts=20)
+
+    assert left.interactions == user.interactions[: len(left.interactions)]
+    assert 28 <= len(left.interactions) <= 30
+    assert spare_held_out(user, ["post"], min_texts=41) == user
