@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from personalm import bundled
 from personalm.errors import SettingsError
 from personalm.forecasting import open_plans
+from personalm.generation.adapters import is_adapter, read_adapter
 from personalm.records import Key
 from personalm.report.page import write_report
 from personalm.settings import load_settings
@@ -29,7 +30,7 @@ _CLONE = Path(__file__).parent.parent
 
 def run_demo(folder: Path, config: Path | None) -> int:
     """Run the flow, print every text and write the report; return the flow's exit code."""
-    config = config or _CLONE / "personalm.toml"
+    config = config or _CLONE / "examples" / "demo.toml"
     if not (_CLONE / "flows").is_dir() or not config.is_file():
         raise SettingsError(
             "the demo needs a clone of the project: sample data and flows are not in the wheel",
@@ -52,7 +53,9 @@ def run_demo(folder: Path, config: Path | None) -> int:
 
 def _prepare_models(settings: Settings) -> None:
     """Unpack the bundled models before the clock of the run starts, and say so."""
-    for name in (settings.model, settings.selection.embedder):
+    adapter = Path(settings.model)
+    model = read_adapter(adapter).base if is_adapter(adapter) else settings.model
+    for name in (model, settings.selection.embedder):
         if name.startswith(bundled.PREFIX) and not bundled.is_prepared(name):
             bundled.prepare(name, on_progress=lambda line: print(line, file=sys.stderr))
 

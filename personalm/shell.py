@@ -27,6 +27,7 @@ def run_app(door: App) -> NoReturn:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("personalm").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, stop)
     sys.exit(run_command(door, sys.argv[1:]))
 

@@ -167,7 +167,7 @@ class Stages:
                 sampler.pick(torch.arange(shape.num_rows, device=self.model.device)),
                 self._pool,
             )
-            _log.info("recorded a step: %s", shape)
+            _log.debug("recorded a step: %s", shape)
         self._stages[key] = stage
         while len(self._stages) > _MAX_STAGES:
             del self._stages[next(iter(self._stages))]

@@ -23,6 +23,7 @@ from personalm.foreign import read_object
 from personalm.generation.adapters import merge_adapter, read_adapter
 from personalm.generation.guards import check_folder
 from personalm.generation.models import find_folder, inspect_model
+from personalm.generation.probe import is_bfloat16_faster
 from personalm.generation.shared_prefix import SHARED_PREFIX, can_share
 from personalm.generation.tokenizer import TextTokenizer
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from personalm.records import ModelCard
 
 Dtype = Literal["auto", "float32", "bfloat16"]
-
-# Processors that multiply bfloat16 in hardware; on others it is emulated, slower than float32.
-_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +72,8 @@ def load_model(
     folder = find_folder(card.name)
     check_folder(folder)
     place = _find_device(device)
-    kind = find_dtype(dtype, place)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    kind = find_dtype(dtype, place)
     with _quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(
@@ -112,7 +110,7 @@ def load_model(
         _log.warning("%s: prompts are copied for each candidate, which is slower", card.name)
     num_embeddings = network.get_input_embeddings().num_embeddings
     _check_vocabulary(folder, text_tokenizer.num_ids, num_embeddings)
-    _log.info("%s loaded as %s on %s", card.name, kind, place)
+    _log.info("%s loaded as %s on %s", card.name, str(kind).removeprefix("torch."), place)
     return LoadedModel(
         card=card,
         network=network,
@@ -183,25 +181,17 @@ def _find_device(device: str) -> torch.device:
 
 
 def find_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
-    """Return the number format; `auto` is bfloat16 where the device multiplies it in hardware."""
+    """Return the number format; `auto` is bfloat16 on a GPU, and where a processor is faster so."""
     if dtype != "auto":
         return torch.float32 if dtype == "float32" else torch.bfloat16
-    if device.type == "cuda":
+    if device.type == "cuda" or is_bfloat16_faster():
         return torch.bfloat16
-    return torch.bfloat16 if multiplies_bfloat16() else torch.float32
+    return torch.float32
 
 
 def _find_attention(dtype: torch.dtype, device: torch.device) -> Literal["eager", "sdpa"]:
     """Return the faster attention: torch's own is slow for one bfloat16 token a row on a CPU."""
     return "eager" if device.type == "cpu" and dtype == torch.bfloat16 else "sdpa"
-
-
-def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Tell whether this processor has instructions for bfloat16."""
-    try:
-        return not _BFLOAT16_FLAGS.isdisjoint(cpuinfo.read_text(encoding="utf-8").split())
-    except OSError:
-        return False
 
 
 @contextmanager
