@@ -30,7 +30,7 @@ _CLONE = Path(__file__).parent.parent
 
 def run_demo(folder: Path, config: Path | None) -> int:
     """Run the flow, print every text and write the report; return the flow's exit code."""
-    config = config or _CLONE / "examples" / "demo.toml"
+    config = config or _CLONE / "personalm.toml"
     if not (_CLONE / "flows").is_dir() or not config.is_file():
         raise SettingsError(
             "the demo needs a clone of the project: sample data and flows are not in the wheel",

@@ -20,7 +20,7 @@ def demo(*, folder: Path = Path("demo-output"), config: Config = None) -> int:
     folder
         Where results and report go; of an earlier demo there, what has not changed stays.
     config
-        TOML file with the settings; examples/demo.toml by default.
+        TOML file with the settings; personalm.toml by default.
     """
     from personalm.demo import run_demo
 
