@@ -51,6 +51,9 @@ class FrontMatter(BaseModel):
     """Words or phrases that a text must hold, beside those of the settings."""
     banned_words: tuple[str, ...] = ()
     """Words or phrases that a text must not hold, beside those of the settings."""
+    quotes_source: bool = False
+    """Whether a text may say words of the shipped list of banned ones that stand in its source: a
+    note on a passage about them."""
     required_facts: tuple[str, ...] = ()
     """Facts of the item, or `title`, that a text must state where the item has them."""
     min_shared_words: int = Field(default=1, ge=0)

@@ -35,6 +35,7 @@ class Case(Discreet):
     min_shared_words: int = 1
     required_words: tuple[str, ...] = ()
     banned_words: tuple[str, ...] = ()
+    quotes_source: bool = False
     required_facts: tuple[str, ...] = ()
     finish: FinishReason = "end"
 

@@ -57,9 +57,15 @@ class Phrases:
         self._open = tuple(phrase for phrase in self._all if phrase.is_open)
         self._stems = tuple(phrase.words[-1] for phrase in self._open)
 
-    def is_any_in(self, words: tuple[str, ...]) -> bool:
-        """Tell whether one of the phrases is among the words of a text."""
-        return any(phrase.stands_in(words) for phrase in self._likely(words))
+    def is_any_in(self, words: tuple[str, ...], *, but_not_in: tuple[str, ...] = ()) -> bool:
+        """Tell whether one of the phrases is among the words of a text.
+
+        Those that are among the words of another one do not count.
+        """
+        return any(
+            phrase.stands_in(words) and not phrase.stands_in(but_not_in)
+            for phrase in self._likely(words)
+        )
 
     def are_all_in(self, words: tuple[str, ...]) -> bool:
         """Tell whether each of the phrases is among the words of a text."""

@@ -63,15 +63,22 @@ class PersonalData:
 
 
 class Banned:
-    """Refuse a text with a word or phrase that the settings or its kind ban."""
+    """Refuse a text with a word or phrase that the settings or its kind ban.
+
+    Of the shipped list, a kind that quotes its source may say what stands there.
+    """
 
     name = "banned"
 
     def __init__(self, banned_words: Sequence[str] | None) -> None:
+        self._is_shipped = banned_words is None
         self._phrases = Phrases(DARK_WORDS if banned_words is None else banned_words)
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether a banned word is there, in whatever case and between whatever marks."""
         words = split_words(text)
-        listed = (self._phrases, phrases_of(case.banned_words))
-        return any(phrases.is_any_in(words) for phrases in listed)
+        may_quote = self._is_shipped and case.quotes_source
+        source = split_words("\n".join(case.topic_texts)) if may_quote else ()
+        return self._phrases.is_any_in(words, but_not_in=source) or phrases_of(
+            case.banned_words
+        ).is_any_in(words)

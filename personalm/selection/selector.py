@@ -234,6 +234,7 @@ def _case(task: Task, draw: Draw, history: tuple[str, ...], front: FrontMatter) 
         min_shared_words=front.min_shared_words,
         required_words=front.required_words,
         banned_words=front.banned_words,
+        quotes_source=front.quotes_source,
         required_facts=front.required_facts,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from time import process_time
 
@@ -47,9 +48,9 @@ CHAT = (
 )
 
 
-def gate(name: str, **selection: int) -> Gate:
+def gate(name: str, **selection: int | tuple[str, ...]) -> Gate:
     """Build one gate with the usual settings."""
-    return build_gates([name], Selection(**selection))[0]  # type: ignore[arg-type]  # numbers all
+    return build_gates([name], Selection(**selection))[0]  # type: ignore[arg-type]  # by their names
 
 
 @pytest.mark.parametrize("text", CHAT)
@@ -237,6 +238,33 @@ def test_copy_counts_characters_where_there_are_no_spaces() -> None:
     assert gate("copy").refuses(copied, Case(history=history))
     own = "こちらこそ、どうぞよろしくお願いします。また明日お話ししましょうね。"
     assert not gate("copy").refuses(own, Case(history=history))
+
+
+PASSAGE_ON_DARK_MATTERS = (
+    "Suicide rates fall where help is near. In Japan 自殺 is talked about at school."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("Suicide becomes rarer where people find help close by.", False),
+        ("自殺について学校で話します。", False),
+        ("Help near by keeps people from killing themselves; I want to kill myself.", True),
+    ],
+)
+def test_a_note_may_say_what_its_passage_is_about(text: str, *, is_refused: bool) -> None:
+    """Of the shipped list alone, where the kind quotes its source, and no other dark word."""
+    case = Case(subject=PASSAGE_ON_DARK_MATTERS, quotes_source=True)
+
+    assert gate("banned").refuses(text, case) is is_refused
+    assert gate("banned").refuses(text, replace(case, quotes_source=False))
+    assert gate("banned").refuses(text, replace(case, subject="A passage on bees."))
+    listed = gate("banned", banned_words=("suicid*", "自殺", "kill myself"))
+    assert listed.refuses(text, case)
+    assert gate("banned", banned_words=()).refuses(text, case) is False
+    of_kind = replace(case, banned_words=("help", "学校"))
+    assert gate("banned").refuses(text, of_kind)
 
 
 PROMPT = """Write short posts in the voice of the person below and keep to what is known.
