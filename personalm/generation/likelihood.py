@@ -6,12 +6,13 @@ Knows token ids alone: it draws nothing, and what prompt and target mean is the 
 from __future__ import annotations
 
 import math
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
 from personalm.errors import EngineError
-from personalm.generation.prefill import fill_up
+from personalm.generation.prefill import Heads, fill_up, read_after
 from personalm.generation.sampler import logprobs_of
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
     from personalm.generation.loading import LoadedModel
 
-Pair: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+Ids: TypeAlias = tuple[int, ...]
+Pair: TypeAlias = tuple[Ids, Ids]
 """Token ids of a prompt, and of the target that follows it."""
 
 # Their logits, in float32, are 400 MB for a vocabulary of 50,000.
 _MAX_BATCH_TOKENS = 2_048
+# A shorter common beginning saves less than it costs to read it apart.
+_MIN_HEAD = 32
 
 
 def score(
@@ -50,9 +54,11 @@ def score_tokens(
     for ids, num_target in zip(whole, num_targets, strict=True):
         _check(model, ids, num_target)
     scores: list[list[float]] = [[] for _ in pairs]
+    heads = Heads()
     asked = [place for place, num_target in enumerate(num_targets) if num_target]
-    for places in _plan(asked, [len(ids) for ids in whole], max_batch_tokens):
-        batch = _read(model, [whole[i] for i in places], [num_targets[i] for i in places])
+    for head, places in _plan(asked, whole, num_targets, max_batch_tokens):
+        bodies = [whole[place][len(head) :] for place in places]
+        batch = _read(model, heads, head, bodies, [num_targets[place] for place in places])
         for place, logprobs in zip(places, batch, strict=True):
             scores[place] = logprobs
     return scores
@@ -71,33 +77,54 @@ def _check(model: LoadedModel, ids: tuple[int, ...], num_target: int) -> None:
         raise EngineError(f"a token id is outside of the model's {model.num_embeddings} embeddings")
 
 
-def _plan(places: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Cut places into batches of like length, each of at most so many tokens, pads counted."""
-    batch: list[int] = []
-    for place in sorted(places, key=lambda place: (lengths[place], place)):
-        if batch and (len(batch) + 1) * lengths[place] > most:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
+def _plan(
+    places: Sequence[int], whole: Sequence[Ids], num_targets: Sequence[int], most: int
+) -> Iterator[tuple[Ids, list[int]]]:
+    """Cut places into batches of like length, each of at most so many tokens, pads counted.
+
+    Before each stand the tokens that all its rows begin with: those of a template.
+    """
+    num_before = [len(ids) - num for ids, num in zip(whole, num_targets, strict=True)]
+
+    def start_of(place: int) -> Ids:
+        return whole[place][:_MIN_HEAD] if num_before[place] > _MIN_HEAD else ()
+
+    in_order = sorted(places, key=lambda place: (start_of(place), len(whole[place]), place))
+    for start, of_start in groupby(in_order, start_of):
+        group = list(of_start)
+        # What is asked is asked of a token before the target, which is no part of a head.
+        known = [whole[place][: num_before[place] - 1] for place in group]
+        head = _common_start(known) if start and len(group) > 1 else ()
+        batch: list[int] = []
+        for place in group:
+            if batch and (len(batch) + 1) * (len(whole[place]) - len(head)) > most:
+                yield head, batch
+                batch = []
+            batch.append(place)
+        yield head, batch
+
+
+def _common_start(rows: Sequence[Ids]) -> Ids:
+    # What the first and the last in order begin with, all between them do.
+    pairs = zip(min(rows), max(rows), strict=False)
+    return tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @torch.inference_mode()
 def _read(
-    model: LoadedModel, whole: Sequence[tuple[int, ...]], num_targets: Sequence[int]
+    model: LoadedModel,
+    heads: Heads,
+    head: Ids,
+    bodies: Sequence[Ids],
+    num_targets: Sequence[int],
 ) -> list[list[float]]:
-    """Return the scores of each row's target; a row ends with it."""
+    """Return the scores of each target; a body, which comes after the head, ends with it."""
     longest = max(num_targets)
     # Pads stand on the left, so that all targets end together; nothing is asked of a last token.
-    ids, mask = fill_up(model, [row[:-1] for row in whole])
-    targets, _ = fill_up(model, [row[-num:] for row, num in zip(whole, num_targets, strict=True)])
-    logits = model.network(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-        use_cache=False,
-        logits_to_keep=longest,
-    ).logits
+    ids, mask = fill_up(model, [body[:-1] for body in bodies])
+    targets, _ = fill_up(
+        model, [body[-num:] for body, num in zip(bodies, num_targets, strict=True)]
+    )
+    logits = read_after(model, heads, head, ids, mask, num_kept=longest)
     rows: list[list[float]] = logprobs_of(logits, targets).double().tolist()
     return [row[-num:] for row, num in zip(rows, num_targets, strict=True)]

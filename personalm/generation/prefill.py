@@ -122,6 +122,25 @@ def fill_up(model: LoadedModel, prompts: Sequence[tuple[int, ...]]) -> tuple[Ten
     )
 
 
+def read_after(
+    model: LoadedModel,
+    heads: Heads,
+    head: tuple[int, ...],
+    ids: Tensor,
+    mask: Tensor,
+    *,
+    num_kept: int,
+) -> Tensor:
+    """Return the logits after the last tokens of rows that come after one head.
+
+    Shapes: `ids` and `mask` (rows, longest), pads on the left; the result
+    (rows, num_kept, vocabulary).
+    """
+    past = heads.read(model, head) if head else None
+    mask = torch.cat([mask.new_ones(len(mask), len(head)), mask], dim=-1)
+    return _read(model, ids, mask, past, num_kept=num_kept)[1]
+
+
 def _read_part(
     model: LoadedModel, heads: Heads, head: tuple[int, ...], bodies: Sequence[tuple[int, ...]]
 ) -> tuple[Past, Tensor, Tensor]:
@@ -130,11 +149,16 @@ def _read_part(
     past = heads.read(model, head) if head else None
     mask = torch.cat([mask.new_ones(len(mask), len(head)), mask], dim=-1)
     past, logits = _read(model, ids, mask, past)
-    return past, mask.bool(), logits
+    return past, mask.bool(), logits[:, -1]
 
 
-def _read(model: LoadedModel, ids: Tensor, mask: Tensor, past: Past | None) -> tuple[Past, Tensor]:
-    """Run the model over prompts; `past` is a head that comes before all of them."""
+def _read(
+    model: LoadedModel, ids: Tensor, mask: Tensor, past: Past | None, *, num_kept: int = 1
+) -> tuple[Past, Tensor]:
+    """Run the model over prompts; `past` is a head that comes before all of them.
+
+    Shape of the logits: (prompts, num_kept, vocabulary).
+    """
     cache = DynamicCache()
     for index, (keys, values) in enumerate(past or ()):
         cache.update(keys.expand(len(ids), -1, -1, -1), values.expand(len(ids), -1, -1, -1), index)
@@ -145,10 +169,10 @@ def _read(model: LoadedModel, ids: Tensor, mask: Tensor, past: Past | None) -> t
         position_ids=positions,
         cache=cache,
         use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=num_kept,
     )
     layers: list[Any] = cache.layers
-    return [(layer.keys, layer.values) for layer in layers], last_logits(output)
+    return [(layer.keys, layer.values) for layer in layers], output.logits[:, -num_kept:]
 
 
 def _join(pieces: Sequence[tuple[Past, Tensor]], order: Tensor) -> tuple[Past, Tensor]:

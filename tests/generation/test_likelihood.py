@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -46,6 +46,40 @@ def test_a_score_does_not_depend_on_the_batch(model: LoadedModel, max_batch_toke
 
     assert score(model, PAIRS, max_batch_tokens=max_batch_tokens) == pytest.approx(alone, abs=1e-3)
     assert score(model, PAIRS[::-1]) == pytest.approx(alone[::-1], abs=1e-3)
+
+
+HEAD = tuple(range(100, 160))
+OF_ONE_TEMPLATE: tuple[Pair, ...] = (
+    ((*HEAD, 11, 12, 13), (21, 22, 23)),
+    ((*HEAD, 11, 14), (41, 42)),
+    (HEAD, (51, 52, 53, 54)),
+    ((*HEAD, 11, 12, 13), (29,)),
+    ((71, 72), (81, 82)),
+    (HEAD[:40], (61, 62)),
+)
+
+
+@pytest.mark.parametrize("max_batch_tokens", [1, 12, 10_000])
+def test_what_prompts_begin_with_is_read_once(
+    model: LoadedModel, max_batch_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scores are those of each pair alone, which has nothing to share."""
+    alone = [score(model, [pair])[0] for pair in OF_ONE_TEMPLATE]
+    num_read = 0
+    forward = model.network.forward
+
+    def count(*args: Any, **given: Any) -> Any:
+        nonlocal num_read
+        num_read += given["input_ids"].numel()
+        return forward(*args, **given)
+
+    monkeypatch.setattr(model.network, "forward", count)
+    scores = score(model, OF_ONE_TEMPLATE, max_batch_tokens=max_batch_tokens)
+
+    assert scores == pytest.approx(alone, abs=1e-3)
+    num_tokens = sum(len(prompt) + len(target) for prompt, target in OF_ONE_TEMPLATE)
+    # Five begin with the same 40 tokens; the last of them is all of a prompt, and read with targets.
+    assert num_read < num_tokens - 3 * 39
 
 
 def test_the_parts_of_a_target_add_up(model: LoadedModel) -> None:
