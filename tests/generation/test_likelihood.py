@@ -78,7 +78,7 @@ def test_what_prompts_begin_with_is_read_once(
 
     assert scores == pytest.approx(alone, abs=1e-3)
     num_tokens = sum(len(prompt) + len(target) for prompt, target in OF_ONE_TEMPLATE)
-    # Five begin with the same 40 tokens; the last of them is all of a prompt, and read with targets.
+    # Five begin with the same 40 tokens; one prompt is no more than these, and keeps its last.
     assert num_read < num_tokens - 3 * 39
 
 
