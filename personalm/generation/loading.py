@@ -110,7 +110,8 @@ def load_model(
         _log.warning("%s: prompts are copied for each candidate, which is slower", card.name)
     num_embeddings = network.get_input_embeddings().num_embeddings
     _check_vocabulary(folder, text_tokenizer.num_ids, num_embeddings)
-    _log.info("%s loaded as %s on %s", card.name, str(kind).removeprefix("torch."), place)
+    name = f"{card.name} with {card.adapter}" if card.adapter else card.name
+    _log.info("%s loaded as %s on %s", name, str(kind).removeprefix("torch."), place)
     return LoadedModel(
         card=card,
         network=network,

@@ -200,7 +200,6 @@ def test_the_flow_gives_what_the_shell_gives(tmp_path: Path) -> None:
         # Not even a server that would keep results by itself gets any.
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
         "PREFECT_LOGGING_LEVEL": "DEBUG",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     }
     output = tmp_path / "flow"
     done = subprocess.run(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Literal, Union, get_args, get_origin, get_type_hints
@@ -120,3 +123,24 @@ def test_no_deployment_opens_a_server_or_carries_a_secret() -> None:
 
     assert "0.0.0.0" not in text  # noqa: S104 - it is looked for, not bound
     assert set(variables) == {"DO_NOT_TRACK"}
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, 120), ("7", 7)])
+def test_a_temporary_server_has_time_to_start(given: str | None, expected: int) -> None:
+    """On a slow machine, too; whoever names another number gets it."""
+    name = "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"
+    variables = {key: value for key, value in os.environ.items() if key != name}
+    ask = (
+        "import flows; from prefect.settings import get_current_settings as ask; "
+        "print(ask().server.ephemeral.startup_timeout_seconds)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=ROOT,
+        env=variables | ({name: given} if given else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(done.stdout) == expected
