@@ -258,7 +258,11 @@ def _load_voice(name: str, generation: Generation, card: ModelCard) -> Voice:
     )
     pack_model(model, int8=generation.dtype == "int8")
     engine = TorchEngine(model, max_batch_tokens=generation.max_batch_tokens)
-    return Voice(tokenizer=model.tokenizer, engine=engine, likelihood=partial(score, model))
+    return Voice(
+        tokenizer=model.tokenizer,
+        engine=engine,
+        likelihood=lambda pairs: [target.logprob for target in score(model, pairs)],
+    )
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from personalm.planning.tiers import tier_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
 
     from personalm.records import Profile
 
@@ -34,11 +35,13 @@ _MIN_OTHER_TEXTS = 5
 class Person(Discreet):
     """One user who is compared: what prompts may show, and the newer texts that they may not.
 
-    The interactions of `profile` are the history alone.
+    The interactions of `profile` are the history alone. `held_out_since` is the day (UTC) of the
+    oldest held-out text, None where it has no time.
     """
 
     profile: Profile
     held_out: tuple[str, ...]
+    held_out_since: date | None = None
 
     @property
     def user_id(self) -> str:
@@ -139,10 +142,12 @@ def _sort_in(
         parts = split_by_time(distinct)
         if parts is not None:
             history, held_out = parts
+            since = held_out[0].created_at
             found.people.append(
                 Person(
                     profile=replace(user, interactions=history),
                     held_out=tuple(each.text for each in held_out),
+                    held_out_since=since.date() if since else None,
                 )
             )
             return

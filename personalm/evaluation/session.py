@@ -104,7 +104,9 @@ class Session:
                 f"{item.title}\n{item.description or ''}" for item in self.assembly.catalogue.items
             ],
         )
-        learned = Acquaintance.of(self.assembly.card, (p.user_id for p in stage.people))
+        learned = Acquaintance.of(
+            self.assembly.card, {p.user_id: p.held_out_since for p in stage.people}
+        )
         return {
             "learned_from": asdict(learned) if learned else None,
             **counted,

@@ -1,11 +1,13 @@
 """How likely a model finds a text that comes after a prompt.
 
+What prompts begin with is read once, be it a template or all of a prompt with a thousand endings.
 Knows token ids alone: it draws nothing, and what prompt and target mean is the caller's business.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -30,20 +32,26 @@ _MAX_BATCH_TOKENS = 2_048
 _MIN_HEAD = 32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetScore:
+    """Natural logarithms of the probabilities of a target's tokens, each after those before it.
+
+    `is_greedy` says whether greedy drawing would write the target.
+    """
+
+    logprobs: tuple[float, ...] = ()
+    is_greedy: bool = True
+
+    @property
+    def logprob(self) -> float:
+        """Natural logarithm of the whole target's probability, 0.0 for an empty one."""
+        return math.fsum(self.logprobs)
+
+
 def score(
     model: LoadedModel, pairs: Sequence[Pair], *, max_batch_tokens: int = _MAX_BATCH_TOKENS
-) -> list[float]:
-    """Return, for each pair, the natural logarithm of the target's probability after the prompt.
-
-    It is the sum over the target's tokens, 0.0 for an empty target. Raises as `score_tokens` does.
-    """
-    return [math.fsum(each) for each in score_tokens(model, pairs, max_batch_tokens)]
-
-
-def score_tokens(
-    model: LoadedModel, pairs: Sequence[Pair], max_batch_tokens: int = _MAX_BATCH_TOKENS
-) -> list[list[float]]:
-    """Return, for each pair, the natural logarithm of the probability of each of its target tokens.
+) -> list[TargetScore]:
+    """Return how likely the model finds the target of each pair after its prompt.
 
     An empty prompt stands for the model's own start of a text. Pairs of like length are read
     together; which ones are does not matter, up to rounding. Raises EngineError for a pair that
@@ -53,14 +61,14 @@ def score_tokens(
     num_targets = [len(target) for _, target in pairs]
     for ids, num_target in zip(whole, num_targets, strict=True):
         _check(model, ids, num_target)
-    scores: list[list[float]] = [[] for _ in pairs]
+    scores = [TargetScore() for _ in pairs]
     heads = Heads()
     asked = [place for place, num_target in enumerate(num_targets) if num_target]
     for head, places in _plan(asked, whole, num_targets, max_batch_tokens):
         bodies = [whole[place][len(head) :] for place in places]
         batch = _read(model, heads, head, bodies, [num_targets[place] for place in places])
-        for place, logprobs in zip(places, batch, strict=True):
-            scores[place] = logprobs
+        for place, found in zip(places, batch, strict=True):
+            scores[place] = found
     return scores
 
 
@@ -117,14 +125,18 @@ def _read(
     head: Ids,
     bodies: Sequence[Ids],
     num_targets: Sequence[int],
-) -> list[list[float]]:
-    """Return the scores of each target; a body, which comes after the head, ends with it."""
-    longest = max(num_targets)
+) -> list[TargetScore]:
+    """Return the score of each target; a body, which comes after the head, ends with it."""
     # Pads stand on the left, so that all targets end together; nothing is asked of a last token.
-    ids, mask = fill_up(model, [body[:-1] for body in bodies])
-    targets, _ = fill_up(
+    targets, is_real = fill_up(
         model, [body[-num:] for body, num in zip(bodies, num_targets, strict=True)]
     )
-    logits = read_after(model, heads, head, ids, mask, num_kept=longest)
-    rows: list[list[float]] = logprobs_of(logits, targets).double().tolist()
-    return [row[-num:] for row, num in zip(rows, num_targets, strict=True)]
+    longest = max(num_targets)
+    asked = [body[:-1] for body in bodies]
+    _, _, logits = read_after(model, heads, head, asked, num_kept=longest)
+    logprobs: list[list[float]] = logprobs_of(logits, targets).double().tolist()
+    greedy: list[bool] = ((logits.argmax(-1) == targets) | ~is_real.bool()).all(-1).tolist()
+    return [
+        TargetScore(logprobs=tuple(row[-num:]), is_greedy=is_greedy)
+        for row, is_greedy, num in zip(logprobs, greedy, num_targets, strict=True)
+    ]

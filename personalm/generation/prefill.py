@@ -58,9 +58,9 @@ def read_prompts(
     for head, of_head in groupby(places, starts.__getitem__):
         for some in cut_by_length(list(of_head), lengths, least):
             bodies = [prompts[i][len(head) :] for i in some]
-            past, mask, last = _read_part(model, heads, head, bodies)
+            past, mask, last = read_after(model, heads, head, bodies)
             pieces.append((past, mask))
-            logits.append(last)
+            logits.append(last[:, -1])
             order += some
     back = torch.tensor(order, device=model.device).argsort()
     past, mask = _join(pieces, back)
@@ -126,30 +126,20 @@ def read_after(
     model: LoadedModel,
     heads: Heads,
     head: tuple[int, ...],
-    ids: Tensor,
-    mask: Tensor,
+    bodies: Sequence[tuple[int, ...]],
     *,
-    num_kept: int,
-) -> Tensor:
-    """Return the logits after the last tokens of rows that come after one head.
-
-    Shapes: `ids` and `mask` (rows, longest), pads on the left; the result
-    (rows, num_kept, vocabulary).
-    """
-    past = heads.read(model, head) if head else None
-    mask = torch.cat([mask.new_ones(len(mask), len(head)), mask], dim=-1)
-    return _read(model, ids, mask, past, num_kept=num_kept)[1]
-
-
-def _read_part(
-    model: LoadedModel, heads: Heads, head: tuple[int, ...], bodies: Sequence[tuple[int, ...]]
+    num_kept: int = 1,
 ) -> tuple[Past, Tensor, Tensor]:
-    """Return the keys and values of prompts with one head, their mask and last logits."""
+    """Read what comes after one head; return keys and values, mask, and the last logits.
+
+    Shapes: of the mask (bodies, positions), true where one counts, pads between head and body; of
+    the logits (bodies, num_kept, vocabulary).
+    """
     ids, mask = fill_up(model, bodies)
     past = heads.read(model, head) if head else None
     mask = torch.cat([mask.new_ones(len(mask), len(head)), mask], dim=-1)
-    past, logits = _read(model, ids, mask, past)
-    return past, mask.bool(), logits[:, -1]
+    past, logits = _read(model, ids, mask, past, num_kept=num_kept)
+    return past, mask.bool(), logits
 
 
 def _read(

@@ -15,10 +15,10 @@ from personalm.errors import TemplateError
 from personalm.selection.amounts import ANY, amount_of, is_told, prices_in
 from personalm.selection.claims import known_words, names_in, numbers_in
 from personalm.selection.commons import COMMON_WORDS
+from personalm.selection.copy_gate import Copy
 from personalm.selection.dates import days_in
 from personalm.selection.form_gates import Language, Length, MissingFacts, Required
-from personalm.selection.overlap import MIN_RUN, Runs, find, run_length, runs
-from personalm.selection.own_sentences import OwnSentences
+from personalm.selection.overlap import Runs, find, run_length, runs
 from personalm.selection.repetition import is_loop
 from personalm.selection.safety_gates import Banned, Leak, PersonalData
 from personalm.selection.sentences import SMILEY_AT_END
@@ -87,46 +87,6 @@ class Unfinished:
     def _opens_quote(text: str) -> bool:
         mark = text[-1]
         return mark in "\"'" and text[-2:-1].isspace() and text.count(mark) % 2 == 1
-
-
-class Copy:
-    """Refuse a text that takes long runs of words from the user's own texts or from its source.
-
-    A whole sentence of the user's own is enough, unless it is said again and again.
-    """
-
-    name = "copy"
-
-    def __init__(self, selection: Selection) -> None:
-        self._limit = selection.max_copied_words
-        self._source_limit = selection.max_quoted_words
-        self._runs = Runs()
-        self._max_sentence = selection.max_repeated_sentence
-        self._sentences = OwnSentences(self._max_sentence)
-
-    def refuses(self, text: str, case: Case) -> bool:
-        """Tell whether the text was taken from elsewhere; the item's title may be quoted."""
-        words = split_words(text)
-        title = split_words(case.item.title) if case.item else ()
-        pieces = _without(title, words)
-        length = run_length(words, self._limit)
-        # A source is to be used: a short text may keep most of its words, in no long run.
-        return (
-            self._shares(pieces, case.history, length)
-            or self._shares(pieces, case.topic_texts, self._source_limit + 1)
-            or self._repeats_sentence(text, words, title, case.history)
-        )
-
-    def _repeats_sentence(
-        self, text: str, words: tuple[str, ...], title: tuple[str, ...], history: tuple[str, ...]
-    ) -> bool:
-        # Who repeats a sentence shares its first words: that is known without parting the texts.
-        if not self._runs.share(history, words, min(self._max_sentence, MIN_RUN)):
-            return False
-        return self._sentences.are_repeated_by(text, history, title=title)
-
-    def _shares(self, pieces: list[tuple[str, ...]], texts: tuple[str, ...], length: int) -> bool:
-        return any(self._runs.share(texts, piece, length) for piece in pieces)
 
 
 class Echo:
@@ -296,18 +256,6 @@ def build_gates(
                 f"there is no gate {name!r}", remedy=f"Gates are: {', '.join(_MAKERS)}."
             )
     return tuple(_MAKERS[name](selection, leaks) for name in names)
-
-
-# A shorter title is too common a run of words to be cut out wherever it stands.
-_MIN_TITLE_WORDS = 3
-
-
-def _without(title: tuple[str, ...], words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Split words where the title stands among them."""
-    start = find(title, words) if len(title) >= _MIN_TITLE_WORDS else -1
-    if start < 0:
-        return [words]
-    return [words[:start], *_without(title, words[start + len(title) :])]
 
 
 def _asked(case: Case) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from personalm.generation.endings import score_endings
+from personalm.generation.likelihood import score
 from personalm.hashing import subject_id_of
 from personalm.prompting.headline import headline_of
 from personalm.records import Item, Profile, Prompt, Request, Task
@@ -154,7 +154,7 @@ def score_canaries(
         beginning = (*each.example.prompt_ids, *each.opening_ids)
         secret = tuple(model.tokenizer.encode(each.canary.secret))
         others = [ids for ids in spelt if ids != secret]
-        own, *rest = score_endings(model, beginning, [secret, *others])
+        own, *rest = score(model, [(beginning, ids) for ids in (secret, *others)])
         rank = 1 + sum(other.logprob >= own.logprob for other in rest)
         scores.append(
             CanaryScore(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,13 +36,17 @@ _NO_LIMIT = {"method", "max_exposure", "max_extracted", "max_hours", "retrain_da
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Materials(Discreet):
-    """What is learned, what decides when to stop, what is measured, and who is learned from."""
+    """What is learned, what decides when to stop, what is measured, and who is learned from.
+
+    Whoever decides when to stop has a hand in the weights, too: `learned_from` has the day (UTC) of
+    the newest text of either, by user, None where none has a time.
+    """
 
     examples: tuple[Example, ...]
     validation: tuple[Example, ...]
     swaps: tuple[Swap, ...]
     canaries: tuple[PlantedCanary, ...]
-    learned_from: tuple[str, ...]
+    learned_from: Mapping[str, date | None]
     counts: Mapping[str, int]
 
     def fingerprint(self, settings: Settings, base: str) -> str:
@@ -128,9 +133,7 @@ def make_materials(
         swaps=swaps,
         canaries=canaries,
         # Whoever decides when to stop has a hand in the weights, too.
-        learned_from=tuple(
-            sorted({corpus.authors[e.author].user_id for e in (*examples, *validation)})
-        ),
+        learned_from=_find_newest(corpus, (*sides[Side.TRAIN], *sides[Side.VALIDATION])),
         counts=dict(counts),
     )
     _check(materials, len(examples))
@@ -145,6 +148,17 @@ def end_of(model: LoadedModel) -> int:
     if not ends:
         raise TrainingError(f"{model.card.name} names no token that ends a text")
     return ends[0]
+
+
+def _find_newest(corpus: Corpus, texts: Iterable[Text]) -> dict[str, date | None]:
+    """Return the day of the newest of the texts by each author's id."""
+    newest: dict[str, date | None] = {}
+    for text in texts:
+        user_id, written = corpus.authors[text.author].user_id, corpus.interaction(text).created_at
+        known = newest.setdefault(user_id, None)
+        if written is not None:
+            newest[user_id] = max(known or date.min, written.date())
+    return newest
 
 
 def _spread(texts: Iterable[Text], most: int) -> list[Text]:

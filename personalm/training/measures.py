@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from personalm.generation.likelihood import score_tokens
+from personalm.generation.likelihood import score
 from personalm.training.intervals import Interval, ratio_interval
 from personalm.training.ngrams import mix_losses
 from personalm.training.swaps import History
@@ -41,8 +41,8 @@ def measure_losses(model: LoadedModel, swaps: Sequence[Swap]) -> dict[History, l
     """Return the losses of each text after each history, a token each."""
     return {
         history: [
-            [-logprob for logprob in logprobs]
-            for logprobs in score_tokens(
+            [-logprob for logprob in target.logprobs]
+            for target in score(
                 model,
                 [
                     (swap.examples[history].prompt_ids, swap.examples[history].target_ids)

@@ -21,23 +21,32 @@ from personalm.generation.deadlines import MARK
 from personalm.store.files import LocalFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 ROSTER = "training_users.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Roster(Discreet):
-    """Keyed hashes of the users whose texts a model has learned from."""
+    """Keyed hashes of the users whose texts a model has learned from.
+
+    `days` has the day (UTC) of the newest text that was learned of each, where it has one.
+    """
 
     key: str
     hashes: frozenset[str]
+    days: Mapping[str, date]
 
     @classmethod
-    def of(cls, user_ids: Iterable[str]) -> Roster:
-        """Make the roster of some users, under a key of its own."""
+    def of(cls, newest: Mapping[str, date | None]) -> Roster:
+        """Make the roster of users and the days of their newest texts, under a key of its own."""
         key = secrets.token_hex(16)
-        return cls(key=key, hashes=frozenset(_hash(key, user_id) for user_id in user_ids))
+        days = {_hash(key, user_id): day for user_id, day in newest.items()}
+        return cls(
+            key=key,
+            hashes=frozenset(days),
+            days={hashed: day for hashed, day in days.items() if day is not None},
+        )
 
     @classmethod
     def read(cls, folder: Path) -> Roster | None:
@@ -46,14 +55,26 @@ class Roster(Discreet):
         if not path.is_file():
             return None
         values = read_object(path)
-        key, hashes = values.get("key"), values.get("users")
-        if not isinstance(key, str) or not isinstance(hashes, list):
+        key, hashes, days = values.get("key"), values.get("users"), values.get("newest", {})
+        if not (isinstance(key, str) and isinstance(hashes, list) and isinstance(days, dict)):
             raise ModelError(f"{path} is no list of training users")
-        return cls(key=key, hashes=frozenset(map(str, hashes)))
+        try:
+            known = {str(hashed): date.fromisoformat(str(day)) for hashed, day in days.items()}
+        except ValueError:
+            raise ModelError(f"{path} names a day that is none") from None
+        return cls(key=key, hashes=frozenset(map(str, hashes)), days=known)
 
     def holds(self, user_id: str) -> bool:
         """Say whether a user, by the canonical id, is in it."""
         return _hash(self.key, user_id) in self.hashes
+
+    def may_know(self, user_id: str, since: date | None) -> bool:
+        """Say whether something may have been learned that a user wrote on a day or later.
+
+        Where days are not known it may.
+        """
+        newest = self.days.get(_hash(self.key, user_id))
+        return self.holds(user_id) and (newest is None or since is None or newest >= since)
 
     def to_json(self) -> bytes:
         """Return the roster as a file."""
@@ -61,6 +82,7 @@ class Roster(Discreet):
             "method": "hex of HMAC-SHA256(key, canonical user id), first 32 letters",
             "key": self.key,
             "users": sorted(self.hashes),
+            "newest": {hashed: day.isoformat() for hashed, day in sorted(self.days.items())},
         }
         return json.dumps(values, indent=1).encode()
 

@@ -1,74 +1,76 @@
-"""Laws of acquaintance: a model that has seen the answers is said to have."""
+"""Laws of acquaintance: a model that may have seen the answers is said to have."""
 
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 
 from personalm.evaluation.acquaintance import Acquaintance
-from personalm.generation.adapters import PROVENANCE
 from personalm.records import ModelCard
 from personalm.training.roster import ROSTER, Roster
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-PEOPLE = ("ada", "bob", "cem")
+MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
+PEOPLE = {"ada": JUNE, "bob": JUNE, "cem": None}
+"""Of Cem nothing that is held out has a time."""
 
 
-def publish(folder: Path, users: tuple[str, ...], training: object) -> str:
-    """Write the papers of a model that has learned from some users; return its name."""
+def publish(folder: Path, newest: Mapping[str, date | None]) -> str:
+    """Write the list of a model that has learned from some users; return its name."""
     folder.mkdir()
-    (folder / ROSTER).write_bytes(Roster.of(users).to_json())
-    (folder / PROVENANCE).write_text(json.dumps({"settings": training}))
+    (folder / ROSTER).write_bytes(Roster.of(newest).to_json())
     return str(folder)
 
 
 def ask(name: str, adapter: str | None = None) -> Acquaintance | None:
-    """Return what the papers of a model say of the people."""
+    """Return what the lists of a model say of the people."""
     card = ModelCard(name=name, digest="0", max_positions=8, adapter=adapter)
     return Acquaintance.of(card, PEOPLE)
 
 
 @pytest.mark.parametrize(
-    ("users", "training", "expected"),
+    ("newest", "people", "held_out_too"),
     [
-        (
-            ("ada", "eve"),
-            {"training": {"spares_held_out": False}},
-            Acquaintance(people=1, held_out_too=True),
-        ),
-        (
-            ("ada", "bob"),
-            {"training": {"spares_held_out": True}},
-            Acquaintance(people=2, held_out_too=False),
-        ),
-        (
-            ("eve",),
-            {"training": {"spares_held_out": False}},
-            Acquaintance(people=0, held_out_too=False),
-        ),
-        (("ada",), {"training": {}}, Acquaintance(people=1, held_out_too=True)),
-        (("ada",), "damaged", Acquaintance(people=1, held_out_too=True)),
-        (("ada",), None, Acquaintance(people=1, held_out_too=True)),
+        ({"ada": MAY, "bob": MAY, "eve": JUNE}, 2, 0),
+        ({"ada": JUNE, "bob": MAY}, 2, 1),
+        ({"ada": None}, 1, 1),
+        ({"cem": MAY}, 1, 1),
+        ({"eve": JUNE}, 0, 0),
     ],
 )
-def test_the_papers_say_who_was_learned_from_and_how(
-    tmp_path: Path, users: tuple[str, ...], training: object, expected: Acquaintance
+def test_days_tell_whether_the_answers_may_have_been_seen(
+    tmp_path: Path, newest: dict[str, date | None], people: int, held_out_too: int
 ) -> None:
-    """Where they do not say that held-out texts were spared, they were not."""
-    assert ask(publish(tmp_path / "model", users, training)) == expected
+    """What was learned until the day before is no answer; where a day is not known it may be."""
+    found = ask(publish(tmp_path / "model", newest))
+
+    assert found == Acquaintance(people=people, held_out_too=held_out_too)
+
+
+def test_a_list_without_days_tells_nothing_of_them(tmp_path: Path) -> None:
+    """Models of older versions have none: they may have seen everything."""
+    name = publish(tmp_path / "model", {"ada": MAY, "bob": MAY})
+    path = tmp_path / "model" / ROSTER
+    values = json.loads(path.read_text())
+    del values["newest"]
+    path.write_text(json.dumps(values))
+
+    assert ask(name) == Acquaintance(people=2, held_out_too=2)
 
 
 def test_the_base_of_an_adapter_is_asked_too(tmp_path: Path) -> None:
     """Whom either has learned from counts once; one that has seen the answers is enough."""
-    base = publish(tmp_path / "base", ("ada", "bob"), {"training": {}})
-    adapter = publish(tmp_path / "lora", ("bob", "cem"), {"training": {"spares_held_out": True}})
+    base = publish(tmp_path / "base", {"ada": JUNE, "bob": MAY})
+    adapter = publish(tmp_path / "lora", {"ada": MAY, "bob": MAY})
 
-    assert ask(base, adapter) == Acquaintance(people=3, held_out_too=True)
-    assert ask("bundled:base", adapter) == Acquaintance(people=2, held_out_too=False)
+    assert ask(base, adapter) == Acquaintance(people=2, held_out_too=1)
+    assert ask("bundled:base", adapter) == Acquaintance(people=2, held_out_too=0)
 
 
 def test_of_other_models_nothing_is_known(tmp_path: Path) -> None:

@@ -89,10 +89,10 @@ def test_the_page_says_whether_the_model_has_seen_the_answers(evaluate_hand: Eva
     assert metrics["learned_from"] is None
     assert "has learned from" not in render_page(metrics)
 
-    metrics["learned_from"] = {"people": 7, "held_out_too": True}
-    assert "<strong>The model has learned from 7 of these users" in render_page(metrics)
+    metrics["learned_from"] = {"people": 7, "held_out_too": 3}
+    assert "<strong>The model has learned from 7 of these users, and of 3" in render_page(metrics)
 
-    metrics["learned_from"] = {"people": 7, "held_out_too": False}
+    metrics["learned_from"] = {"people": 7, "held_out_too": 0}
     assert "from nothing that is held out here" in render_page(metrics)
 
 

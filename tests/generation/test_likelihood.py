@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from personalm.errors import EngineError
-from personalm.generation.likelihood import Pair, score
+from personalm.generation import likelihood
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from personalm.generation.likelihood import Pair
     from personalm.generation.loading import LoadedModel
 
 PAIRS: tuple[Pair, ...] = (
@@ -21,6 +24,11 @@ PAIRS: tuple[Pair, ...] = (
     ((11, 12, 13), (21, 22, 23)),
     ((71, 72, 73, 74, 75, 76, 77), (81, 82, 83, 84, 85)),
 )
+
+
+def score(model: LoadedModel, pairs: Sequence[Pair], **given: int) -> list[float]:
+    """Return the score of each target as a whole."""
+    return [target.logprob for target in likelihood.score(model, pairs, **given)]
 
 
 def loss_of(model: LoadedModel, pair: Pair) -> float:
@@ -80,6 +88,43 @@ def test_what_prompts_begin_with_is_read_once(
     num_tokens = sum(len(prompt) + len(target) for prompt, target in OF_ONE_TEMPLATE)
     # Five begin with the same 40 tokens; one prompt is no more than these, and keeps its last.
     assert num_read < num_tokens - 3 * 39
+
+
+def test_many_endings_of_one_prompt_score_as_each_alone(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prompt is read once, however many follow it and whatever their lengths."""
+    beginning = tuple(range(5, 45))
+    endings = ((9, 10, 11), (12,), (13, 14), (9, 10, 12), (12, 9, 9, 9))
+    alone = [score(model, [(beginning, ending)])[0] for ending in endings]
+    lengths: list[int] = []
+    forward = model.network.forward
+
+    def note(*args: Any, **given: Any) -> Any:
+        lengths.append(given["input_ids"].shape[-1])
+        return forward(*args, **given)
+
+    monkeypatch.setattr(model.network, "forward", note)
+
+    assert score(model, [(beginning, e) for e in endings]) == pytest.approx(alone, abs=1e-3)
+    assert lengths == [len(beginning) - 1, 4]
+
+
+def test_a_target_is_greedy_where_each_token_is_the_likeliest(model: LoadedModel) -> None:
+    """What greedy drawing writes is, and one token of it changed is not; pads do not count."""
+    prompt = (5, 6, 7, 8)
+    ids = list(prompt)
+    with torch.inference_mode():
+        for _ in range(3):
+            logits = model.network(input_ids=torch.tensor([ids]), use_cache=False).logits
+            ids.append(int(logits[0, -1].argmax()))
+    drawn = tuple(ids[len(prompt) :])
+    changed = (*drawn[:-1], (drawn[-1] + 1) % model.num_embeddings)
+
+    found = likelihood.score(model, [(prompt, t) for t in (drawn, changed, drawn[:1], ())])
+
+    assert [each.is_greedy for each in found] == [True, False, True, True]
+    assert [len(each.logprobs) for each in found] == [3, 3, 1, 0]
 
 
 def test_the_parts_of_a_target_add_up(model: LoadedModel) -> None:

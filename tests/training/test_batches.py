@@ -83,7 +83,9 @@ def test_the_loss_is_that_of_the_targets_alone(model: LoadedModel) -> None:
     examples = [example([5, 6, 7, 8, 9], [10, 11, 12]), example([40], [41, 42])]
     scores = score(model, [(e.prompt_ids, e.target_ids) for e in examples])
 
-    assert loss_of(model, examples) == pytest.approx(-sum(scores) / 5, rel=1e-4)
+    assert loss_of(model, examples) == pytest.approx(
+        -sum(each.logprob for each in scores) / 5, rel=1e-4
+    )
 
 
 def test_no_token_of_a_prompt_is_learned(model: LoadedModel) -> None:

@@ -94,24 +94,6 @@ def test_n_grams_of_the_user_are_the_baseline(make_training: MakeTraining, tmp_p
     assert "mixed with n-grams of the user's own texts" in (folder / "README.md").read_text()
 
 
-def test_what_an_evaluation_holds_out_is_neither_learned_nor_measured(
-    make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the settings ask for it: of each user a quarter is left out, and the model says so."""
-    monkeypatch.setattr("personalm.finetuning.MIN_TEXTS", 12)
-    kept = {}
-    for spares in (False, True):
-        settings = make_training(
-            **{"training.spares_held_out": spares, "training.canaries": 0, "training.epochs": 1}
-        )
-        folder = finetune(settings, tmp_path / f"model-{spares}").folder
-        papers = json.loads((folder / "training.json").read_text())
-        assert papers["settings"]["training"]["spares_held_out"] is spares
-        kept[spares] = papers["counts"]["texts kept"]
-
-    assert kept[True] <= 0.8 * kept[False]
-
-
 def test_the_same_settings_give_the_same_weights_and_another_seed_others(
     make_training: MakeTraining, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @given(st.sets(st.text(min_size=1), max_size=20), st.sets(st.text(min_size=1), max_size=20))
 def test_a_roster_holds_exactly_its_users(inside: set[str], asked: set[str]) -> None:
     """And two rosters of the same users have nothing in common."""
-    one, other = Roster.of(inside), Roster.of(inside)
+    days = dict.fromkeys(inside, date(2026, 5, 1))
+    one, other = Roster.of(days), Roster.of(days)
 
     assert {user for user in asked | inside if one.holds(user)} == inside
     assert one.hashes.isdisjoint(other.hashes)
@@ -34,20 +35,27 @@ def test_a_roster_holds_exactly_its_users(inside: set[str], asked: set[str]) -> 
 def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     """A folder without one has none; a damaged one is an error."""
     assert Roster.read(tmp_path) is None
-    roster = Roster.of(["u-1", "u-2"])
+    roster = Roster.of({"u-1": date(2026, 5, 1), "u-2": None})
     (tmp_path / ROSTER).write_bytes(roster.to_json())
     assert Roster.read(tmp_path) == roster
 
-    (tmp_path / ROSTER).write_text('{"users": []}')
-    with pytest.raises(ModelError):
-        Roster.read(tmp_path)
+    damaged = (
+        '{"users": []}',
+        '{"key": "00", "users": [], "newest": []}',
+        '{"key": "00", "users": [], "newest": {"a": "May"}}',
+        '{"key": "00", "users": [], "newest": {"a": 5}}',
+    )
+    for text in damaged:
+        (tmp_path / ROSTER).write_text(text)
+        with pytest.raises(ModelError):
+            Roster.read(tmp_path)
 
 
 def test_models_that_hold_a_user_are_marked_and_others_are_not(tmp_path: Path) -> None:
     """In a folder of models as well; a later mark does not put the day off."""
     for name, users in (("a", ["u-1"]), ("b", ["u-2"])):
         (tmp_path / name).mkdir()
-        (tmp_path / name / ROSTER).write_bytes(Roster.of(users).to_json())
+        (tmp_path / name / ROSTER).write_bytes(Roster.of(dict.fromkeys(users)).to_json())
     (tmp_path / "c").mkdir()
     today = datetime.now(UTC).date()
 
@@ -71,7 +79,7 @@ def test_forget_reaches_a_trained_model(
     settings = make_settings(tmp_path, [Person(user_id="u-1"), Person(user_id="u-2")])
     pipeline.run(settings)
     model = shutil.copytree(tiny_gpt2, tmp_path / "model")
-    (model / ROSTER).write_bytes(Roster.of(["u-1"]).to_json())
+    (model / ROSTER).write_bytes(Roster.of({"u-1": None}).to_json())
 
     code = run_command(app, ["forget", str(settings.output), "u-1", "--model", str(model)])
 
