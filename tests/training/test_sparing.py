@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,14 +26,13 @@ def test_what_is_held_out_is_learned_only_where_it_is_not_spared(
     *, spares: bool, tiny_gpt2: Path, tmp_path: Path
 ) -> None:
     """The published list says so of each person: the split of both is the same code."""
-    settings = make_settings(
-        tmp_path / "in",
-        PROFILES,
+    overrides: dict[str, Any] = {
         **{"model": str(tiny_gpt2), "kinds": ["post"], "generation.languages": ["en"]},
         **{"generation.threads": 1, "generation.device": "cpu", "training.method": "full"},
         **{"training.spares_held_out": spares, "training.epochs": 1, "training.canaries": 0},
         **{"training.max_tokens": 200, "training.max_measured": 2, "training.max_validated": 2},
-    )
+    }
+    settings = make_settings(tmp_path / "in", PROFILES, **overrides)
     people = choose_people(PROFILES, voice_kinds=["post"]).people
 
     folder = finetune(settings, tmp_path / "model").folder
