@@ -27,10 +27,18 @@ def test_what_is_held_out_is_learned_only_where_it_is_not_spared(
 ) -> None:
     """The published list says so of each person: the split of both is the same code."""
     overrides: dict[str, Any] = {
-        **{"model": str(tiny_gpt2), "kinds": ["post"], "generation.languages": ["en"]},
-        **{"generation.threads": 1, "generation.device": "cpu", "training.method": "full"},
-        **{"training.spares_held_out": spares, "training.epochs": 1, "training.canaries": 0},
-        **{"training.max_tokens": 200, "training.max_measured": 2, "training.max_validated": 2},
+        "model": str(tiny_gpt2),
+        "kinds": ["post"],
+        "generation.languages": ["en"],
+        "generation.threads": 1,
+        "generation.device": "cpu",
+        "training.method": "full",
+        "training.spares_held_out": spares,
+        "training.epochs": 1,
+        "training.canaries": 0,
+        "training.max_tokens": 200,
+        "training.max_measured": 2,
+        "training.max_validated": 2,
     }
     settings = make_settings(tmp_path / "in", PROFILES, **overrides)
     people = choose_people(PROFILES, voice_kinds=["post"]).people
