@@ -85,8 +85,8 @@ def test_an_adapter_changes_what_its_base_says_as_peft_would(base: Path, adapter
     start = len(PAIR[0]) - 1
     expected = sum(logits[start + n, token].item() for n, token in enumerate(PAIR[1]))
 
-    assert score(merged, [PAIR])[0] == pytest.approx(expected, rel=1e-4)
-    assert score(plain, [PAIR])[0] != pytest.approx(expected, rel=1e-2)
+    assert score(merged, [PAIR])[0].logprob == pytest.approx(expected, rel=1e-4)
+    assert score(plain, [PAIR])[0].logprob != pytest.approx(expected, rel=1e-2)
 
 
 def test_the_card_of_an_adapter_names_its_base_and_covers_both(base: Path, adapter: Path) -> None:
