@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from personalm.generation.models import inspect_model
+from personalm.generation.routing import RoutingEngine
 from personalm.generation.scripted import ScriptedEngine
 from personalm.hashing import digest
 from personalm.inputs.items import read_items
@@ -118,7 +119,8 @@ class Assembly:
     def _own_settings_digest(self) -> str:
         settings = self.settings
         generation = settings.generation.model_dump(
-            exclude={"device", "threads", "max_batch_tokens", "unit_tokens"}
+            # Which model writes what is in the models' own part of a fingerprint.
+            exclude={"device", "threads", "max_batch_tokens", "unit_tokens", "adapter_kinds"}
         )
         return digest(
             {
@@ -149,7 +151,10 @@ class Assembly:
 
         The pool is none of it: it may be made of the inputs of the run that it belongs to.
         """
-        kinds = {name: kind.digest for name, kind in self.kinds.items()}
+        kinds = {
+            name: [kind.digest, self.card.writer_of(name).digest]
+            for name, kind in self.kinds.items()
+        }
         return digest([self._own_settings_digest, self.card.digest, kinds])
 
     def write(self, units: Iterable[Unit], *, notes: Notes | None = None) -> Iterator[WrittenUnit]:
@@ -179,7 +184,7 @@ class Assembly:
         settings = self.settings
         return Writer(
             prompter=self.prompter,
-            engine=self.voice.engine,
+            engine=RoutingEngine(lambda kind: self.voice_of(kind).engine),
             selector=self.selector,
             card=self.card,
             max_draws=settings.generation.max_draws,
@@ -192,6 +197,7 @@ class Assembly:
             kinds=self.kinds,
             prompting=self.settings.prompting,
             generation=self.settings.generation,
+            # An adapter reads as its base does.
             tokenizer=self.voice.tokenizer,
             max_positions=self.card.max_positions,
             seed=self.settings.seed,
@@ -199,8 +205,15 @@ class Assembly:
 
     @property
     def voice(self) -> Voice:
-        """The language model, loaded once a process."""
-        return _load_voice(self.settings.model, self.settings.generation, self.card)
+        """The language model of the settings, loaded once a process."""
+        return self._load(self.card)
+
+    def voice_of(self, kind: str) -> Voice:
+        """Return the language model that writes a kind, loaded once a process."""
+        return self._load(self.card.writer_of(kind))
+
+    def _load(self, card: ModelCard) -> Voice:
+        return _load_voice(self.settings.model, self.settings.generation, card)
 
     @property
     def embedder(self) -> Embedder:
@@ -237,10 +250,13 @@ def _inspect(settings: Settings) -> ModelCard:
     languages = settings.generation.languages
     if settings.model == SCRIPTED:
         return ModelCard(name=SCRIPTED, digest=SCRIPTED, max_positions=1 << 16, languages=languages)
-    return inspect_model(settings.model, languages=languages)
+    return inspect_model(
+        settings.model, languages=languages, adapter_kinds=settings.generation.adapter_kinds
+    )
 
 
-@lru_cache(maxsize=1)
+# An adapter and its base: both may be needed in turn.
+@lru_cache(maxsize=2)
 def _load_voice(name: str, generation: Generation, card: ModelCard) -> Voice:
     if name == SCRIPTED:
         return Voice(tokenizer=ByteTokenizer(), engine=ScriptedEngine())

@@ -172,6 +172,7 @@ class Writer:
         if verdict.chosen is None:
             return Outcome(rejection=_reject(trial, verdict), candidates=verdict.candidates)
         task, prompt = trial.task, trial.draws[0].prompt
+        card = self._card.writer_of(task.request.kind)
         result = Result(
             key=task.request.key,
             request_id=task.request.request_id,
@@ -183,8 +184,8 @@ class Writer:
             language=task.language,
             chosen=verdict.chosen.number,
             num_candidates=len(verdict.candidates),
-            model=self._card.name,
-            adapter=self._card.adapter,
+            model=card.name,
+            adapter=card.adapter,
             template=task.request.kind,
             prompt_hash=prompt.digest,
             num_trimmed=prompt.num_trimmed,

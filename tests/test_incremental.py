@@ -22,6 +22,7 @@ from personalm.settings import Settings
 from personalm.store.reading import read_table
 from personalm.store.schema import SCHEMA_VERSION
 from personalm.store.verify import verify
+from tests.generation.adapting import make_adapter, note_learned
 from tests.population import POST, Person, make_settings, rows_of, write_templates
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def people(**changed: Person) -> list[Person]:
     """Return three people, some of them changed."""
     plain = {name: Person(user_id=name, asks=ask("note", "post")) for name in (ADA, BO, CY)}
     return list({**plain, **changed}.values())
+
+
+def of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Return the rows of a kind."""
+    return [row for row in rows if row["kind"] == kind]
 
 
 def subjects(output: Path, user_id: str) -> list[str]:
@@ -146,6 +152,7 @@ CHANGES_NO_TEXT: dict[str, object] = {
 OF_THE_PLACE = {
     # Where things are, and how they are read: what follows for a user is in the user's inputs.
     *("model", "output", "templates_dir", "store.buckets", "selection.embedder"),
+    "generation.adapter_kinds",  # part of which model it is, tested below
     *(f"inputs.{name}" for name in ("profiles", "interactions", "items", "requests", "zone")),
     *("inputs.language", "inputs.max_text_chars", "inputs.damaged"),
     "inputs.replies",
@@ -174,6 +181,40 @@ def test_a_setting_that_changes_texts_redoes_all(memory_path: Path) -> None:
         part = Change.MODEL if name == "generation.languages" else Change.SETTINGS
         assert {change for _, change in changes} == {part}, name
         assert Assembly(changed).fingerprint != Assembly(settings).fingerprint, name
+
+
+def test_an_adapter_redoes_the_kinds_that_it_has_learned(
+    memory_path: Path, tiny_gpt2: Path
+) -> None:
+    """The others are its base's, and their rows stay to the last column."""
+    adapter = make_adapter(tiny_gpt2, memory_path / "adapter")
+    note_learned(adapter, "post")
+
+    def settings_of(model: Path, **changed: object) -> Settings:
+        told = {"model": str(model), "generation.device": "cpu", "generation.threads": 1, **changed}
+        return make_settings(memory_path, people(), has_requests=True, **told)
+
+    plain, tuned = settings_of(tiny_gpt2), settings_of(adapter)
+    whole = settings_of(
+        adapter, output=memory_path / "whole", **{"generation.adapter_kinds": ["note", "post"]}
+    )
+    pipeline.run(plain)
+    before = rows_of(plain.output)["results"]
+
+    changes = forecast(tuned).changes
+    counts = pipeline.run(tuned).counts
+    pipeline.run(whole)
+    after, by_adapter = rows_of(tuned.output)["results"], rows_of(whole.output)["results"]
+
+    assert changes == {("post", Change.MODEL): 3}
+    assert (counts.generated, counts.unchanged) == (3, 3)
+    assert of_kind(after, "note") == of_kind(before, "note") != of_kind(by_adapter, "note")
+    assert of_kind(after, "post") == of_kind(by_adapter, "post") != of_kind(before, "post")
+    assert {(row["kind"], row["adapter"]) for row in after} == {
+        ("note", None),
+        ("post", str(adapter)),
+    }
+    assert len({Assembly(each).fingerprint for each in (plain, tuned, whole)}) == 3
 
 
 def test_a_setting_that_changes_no_text_redoes_nothing(memory_path: Path) -> None:

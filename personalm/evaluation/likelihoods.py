@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from personalm.assembly import Assembly
+    from personalm.assembly import Assembly, Voice
     from personalm.evaluation.memo import Memo
     from personalm.evaluation.people import Person
     from personalm.records import Profile, Request
@@ -33,16 +33,21 @@ _MAX_TARGET_TOKENS = 200
 
 
 class Likelihoods:
-    """Asks the language model of an assembly; numbers it gave before are not asked for again."""
+    """Asks the model that writes a kind; numbers it gave before are not asked for again."""
 
-    def __init__(self, assembly: Assembly, memo: Memo) -> None:
+    def __init__(self, assembly: Assembly, memo: Memo, *, kind: str) -> None:
         self._assembly = assembly
+        self._kind = kind
         self._memo = memo
 
     @property
     def are_known(self) -> bool:
         """Whether the model gives likelihoods at all; the fake for dry runs does not."""
-        return self._assembly.voice.likelihood is not None
+        return self._voice.likelihood is not None
+
+    @property
+    def _voice(self) -> Voice:
+        return self._assembly.voice_of(self._kind)
 
     def of_real_texts(
         self,
@@ -68,7 +73,7 @@ class Likelihoods:
 
     def of_bare_texts(self, pools: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """Return the nats a token of each pool's texts, with nothing before them."""
-        encode = self._assembly.voice.tokenizer.encode
+        encode = self._voice.tokenizer.encode
         return np.array(
             [
                 self._nats_a_token(
@@ -79,11 +84,12 @@ class Likelihoods:
         )
 
     def _nats_a_token(self, pairs: list[Pair]) -> float:
-        likelihood = self._assembly.voice.likelihood
+        likelihood = self._voice.likelihood
         num_tokens = sum(len(target) for _, target in pairs)
         if likelihood is None or not num_tokens:
             return float("nan")
-        cause = [self._assembly.card.digest, self._assembly.settings.generation.dtype, pairs]
+        card = self._assembly.card.writer_of(self._kind)
+        cause = [card.digest, self._assembly.settings.generation.dtype, pairs]
         return -sum(self._memo.recall(cause, lambda: likelihood(pairs))) / num_tokens
 
     def _pair(self, profile: Profile, text: str, wish: Request) -> Pair | None:
@@ -97,6 +103,6 @@ class Likelihoods:
         prompt = self._assembly.prompter.prompt(task, batch="")
         if not isinstance(prompt, Prompt):
             return None
-        target = tuple(self._assembly.voice.tokenizer.encode(f" {line}"))[:_MAX_TARGET_TOKENS]
+        target = tuple(self._voice.tokenizer.encode(f" {line}"))[:_MAX_TARGET_TOKENS]
         fits = len(prompt.token_ids) + len(target) <= self._assembly.card.max_positions
         return (prompt.token_ids, target) if fits else None

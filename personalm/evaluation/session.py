@@ -194,14 +194,16 @@ class Session:
         }
 
     def _measure_likelihoods(self, cases: Sequence[contents.Case]) -> Metrics:
-        likelihoods = Likelihoods(self.assembly, Memo(self.folder / "likelihoods"))
+        wish = self.stage.wishes[0]
+        memo = Memo(self.folder / "likelihoods")
+        likelihoods = Likelihoods(self.assembly, memo, kind=wish.kind)
         if not likelihoods.are_known:
             return {"likelihood_lift": None, "fluency": None}
         self.progress.note("measuring likelihoods")
         nats = likelihoods.of_real_texts(
             self.stage.people,
             self.stage.profiles,
-            wish=self.stage.wishes[0],
+            wish=wish,
             num_texts=self.plan.num_likelihood_texts,
             on_person=_count_aloud(self.progress, len(self.stage.people)),
         )

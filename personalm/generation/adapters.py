@@ -50,12 +50,14 @@ _SAID: dict[str, type | tuple[type, ...]] = {
 class Adapter:
     """What is known of an adapter: the name of its base, and a digest of its own files.
 
-    `base_digest` is the one that training has noted of the base, where it has.
+    `base_digest` is the one that training has noted of the base, `learned_kinds` those whose
+    templates it has learned with, where it has; an adapter made elsewhere says neither.
     """
 
     base: str
     digest: str
     base_digest: str | None
+    learned_kinds: tuple[str, ...] | None
 
 
 def is_adapter(folder: Path) -> bool:
@@ -76,13 +78,17 @@ def read_adapter(folder: Path) -> Adapter:
             else f"{folder} has no weights: {WEIGHTS} is missing",
             remedy="Save the adapter as safetensors.",
         )
-    noted: Any = None
+    noted: dict[str, Any] = {}
     if (folder / PROVENANCE).is_file():
-        noted = read_object(folder / PROVENANCE).get("base_digest")
+        noted = read_object(folder / PROVENANCE)
+    base_digest, templates = noted.get("base_digest"), noted.get("templates")
     return Adapter(
         base=str(config["base_model_name_or_path"]),
         digest=digest([digest_file(folder / CONFIG), digest_file(folder / WEIGHTS)]),
-        base_digest=noted if isinstance(noted, str) else None,
+        base_digest=base_digest if isinstance(base_digest, str) else None,
+        learned_kinds=tuple(sorted(templates))
+        if templates and isinstance(templates, dict)
+        else None,
     )
 
 

@@ -36,16 +36,22 @@ _NEEDED_FILES = (
 )
 
 
-def inspect_model(name: str, *, languages: tuple[str, ...] | None = None) -> ModelCard:
+def inspect_model(
+    name: str,
+    *,
+    languages: tuple[str, ...] | None = None,
+    adapter_kinds: tuple[str, ...] | None = None,
+) -> ModelCard:
     """Return what is known of a model, without loading it; its folder is checked.
 
-    `languages` wins over what the model says of itself.
+    `languages` wins over what the model says of itself, `adapter_kinds` over what an adapter says
+    it has learned.
     Raises ModelError where the model cannot be found or may not be loaded.
     """
     folder = find_folder(name)
     check_deadline(folder)
     if is_adapter(folder):
-        return _inspect_adapter(name, folder, languages)
+        return _inspect_adapter(name, folder, languages, adapter_kinds)
     config = check_folder(folder)
     positions = next((config[key] for key in _POSITION_KEYS if key in config), None)
     if not isinstance(positions, int):
@@ -58,7 +64,12 @@ def inspect_model(name: str, *, languages: tuple[str, ...] | None = None) -> Mod
     )
 
 
-def _inspect_adapter(name: str, folder: Path, languages: tuple[str, ...] | None) -> ModelCard:
+def _inspect_adapter(
+    name: str,
+    folder: Path,
+    languages: tuple[str, ...] | None,
+    adapter_kinds: tuple[str, ...] | None,
+) -> ModelCard:
     """Return the card of an adapter's base, with the adapter in it; digests cover both."""
     adapter = read_adapter(folder)
     base_folder = find_folder(adapter.base, may_download=False)
@@ -75,6 +86,8 @@ def _inspect_adapter(name: str, folder: Path, languages: tuple[str, ...] | None)
         digest=digest([base.digest, adapter.digest]),
         languages=languages or _languages(name, folder) or base.languages,
         adapter=str(folder),
+        learned_kinds=adapter.learned_kinds if adapter_kinds is None else adapter_kinds,
+        base=replace(base, languages=languages or base.languages),
     )
 
 

@@ -178,7 +178,7 @@ class Planner:
         if isinstance(kind, Problem):
             return kind
         # Nothing about the request matters where nothing can be written for the user.
-        problem = check_language(case.language, kind, self._model)
+        problem = check_language(case.language, kind, self._model.writer_of(kind.name))
         if problem is not None:
             return problem
         return find_subject(request, kind, case.profile, self._catalogue)
@@ -222,7 +222,7 @@ class Planner:
             language=case.language,
             thread=case.thread_of(request),
             kind=kind.digest if kind else None,
-            model=self._model,
+            model=self._model.writer_of(request.kind),
             settings_digest=self._settings_digests.get(request.kind, self._settings_digest),
         )
 

@@ -20,7 +20,8 @@ class ModelCard:
     """What is known of a language model before it is loaded.
 
     `digest` covers every file that decides its texts. `languages` is `None` where neither the
-    model nor the settings say what it writes.
+    model nor the settings say what it writes. An adapter writes the `learned_kinds`, and all
+    others are written by the `base`; it writes all where it does not say what it has learned.
     """
 
     name: str
@@ -28,6 +29,14 @@ class ModelCard:
     max_positions: int
     languages: tuple[str, ...] | None = None
     adapter: str | None = None
+    learned_kinds: tuple[str, ...] | None = None
+    base: ModelCard | None = None
+
+    def writer_of(self, kind: str) -> ModelCard:
+        """Return the model that writes a kind: this one, or the base of this adapter."""
+        if self.base is None or self.learned_kinds is None or kind in self.learned_kinds:
+            return self
+        return self.base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -39,6 +39,8 @@ class Generation(Section):
     """Draws of a request in all, the first one counted, before it is rejected."""
     languages: tuple[str, ...] | None = None
     """Languages the model writes, where the model does not say so itself."""
+    adapter_kinds: tuple[str, ...] | None = None
+    """Kinds that an adapter writes, its base writes the others; `None`: those it has learned."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """`int8`: on a processor, where it costs less than a hundredth of perplexity; else bfloat16."""
     device: str = "auto"

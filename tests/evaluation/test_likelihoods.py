@@ -59,7 +59,7 @@ def measure(assembly: Assembly, people: list[Person], folder: Path) -> dict[Cond
         }
         for n, person in enumerate(people)
     ]
-    found = Likelihoods(assembly, Memo(folder)).of_real_texts(
+    found = Likelihoods(assembly, Memo(folder), kind=WISH.kind).of_real_texts(
         people, profiles, wish=WISH, num_texts=1, on_person=lambda: None
     )
     return dict(found)
@@ -110,7 +110,7 @@ def test_a_text_that_does_not_fit_is_no_number(
     long = [replace(p, held_out=("river " * 2_000,)) for p in people]
     shown = {c: show_profile(people[0], replace(people[0]), language="en") for c in Condition}
 
-    nats = Likelihoods(assembly, Memo(tmp_path)).of_real_texts(
+    nats = Likelihoods(assembly, Memo(tmp_path), kind=WISH.kind).of_real_texts(
         long[:1], [shown], wish=WISH, num_texts=1, on_person=lambda: None
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -14,12 +15,9 @@ from safetensors.torch import load_file, save_file
 from personalm.errors import ModelError
 from personalm.generation.adapters import CONFIG, PROVENANCE, WEIGHTS, read_adapter
 from personalm.generation.likelihood import score
-from personalm.generation.loading import load_model
 from personalm.generation.models import inspect_model
+from tests.generation.adapting import change, load, make_adapter, note_learned
 from tests.hostile import Hostile
-
-if TYPE_CHECKING:
-    from personalm.generation.loading import LoadedModel
 
 PAIR = ((5, 6, 7), (8, 9, 10, 11))
 
@@ -34,40 +32,6 @@ def base(request: pytest.FixtureRequest) -> Path:
 def adapter(base: Path, tmp_path: Path) -> Path:
     """Save an adapter with weights that change what the base says, as peft saves it."""
     return make_adapter(base, tmp_path / "adapter")
-
-
-def make_adapter(base: Path, folder: Path) -> Path:
-    """Write an adapter over all linear layers of a base."""
-    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - heavy
-
-    network: Any = load(base).network
-    network.set_attn_implementation("sdpa")
-    is_gpt2 = network.config.model_type == "gpt2"
-    torch.manual_seed(0)
-    tuned = get_peft_model(
-        network,
-        LoraConfig(
-            r=4,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-            init_lora_weights=False,
-            fan_in_fan_out=is_gpt2,
-        ),
-    )
-    tuned.save_pretrained(str(folder))
-    change(folder, base_model_name_or_path=str(base))
-    return folder
-
-
-def load(folder: Path) -> LoadedModel:
-    """Load a model in float32."""
-    return load_model(str(folder), dtype="float32", device="cpu", threads=1)
-
-
-def change(folder: Path, **values: object) -> None:
-    """Change the configuration of an adapter."""
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps({**config, **values}))
 
 
 def test_an_adapter_changes_what_its_base_says_as_peft_would(base: Path, adapter: Path) -> None:
@@ -220,3 +184,29 @@ def test_without_the_package_the_remedy_is_named(
 
     with pytest.raises(ModelError, match=r"personalm\[train\]"):
         load(adapter)
+
+
+def test_an_adapter_writes_what_it_has_learned_and_its_base_the_rest(
+    base: Path, adapter: Path
+) -> None:
+    """As training has noted it, or as the settings say; one that says nothing writes all."""
+    plain = inspect_model(str(base))
+    assert inspect_model(str(adapter)).writer_of("note").adapter
+
+    note_learned(adapter, "post", "blurb")
+    card = inspect_model(str(adapter))
+    assert card.learned_kinds == ("blurb", "post")
+    assert card.writer_of("post") is card
+    assert card.writer_of("note") == plain
+
+    told = inspect_model(str(adapter), adapter_kinds=("note",), languages=("nl",))
+    assert told.writer_of("note") is told
+    assert told.writer_of("post") == replace(plain, languages=("nl",))
+
+
+@pytest.mark.parametrize("noted", [{}, [], None, "post", ["post"], 7])
+def test_a_note_that_names_no_kinds_says_nothing(adapter: Path, noted: object) -> None:
+    """Papers may have been made elsewhere."""
+    (adapter / PROVENANCE).write_text(json.dumps({"templates": noted}))
+
+    assert inspect_model(str(adapter)).learned_kinds is None
