@@ -14,7 +14,7 @@ from personalm import bundled
 from personalm.errors import SettingsError
 from personalm.forecasting import open_plans
 from personalm.records import Key
-from personalm.report.page import write_report
+from personalm.report.page import name_writer, write_report
 from personalm.settings import load_settings
 from personalm.store.reading import read_table
 from personalm.visible import visible
@@ -80,7 +80,7 @@ def _print_table(output: Path, subjects: Mapping[Key, str]) -> None:
             subjects.get(key, key.subject_id)[:60],
             row["text"],
             "–" if cosine is None else f"{cosine:.2f}",
-            row["model"],
+            name_writer(row),
         )
         # A `Text` has no markup: brackets that a user typed stay brackets.
         table.add_row(*(Text(visible(cell)) for cell in cells))

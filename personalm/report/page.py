@@ -7,6 +7,7 @@ from a user or a model is escaped. It knows the store, not how the texts were ma
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from personalm.pages import open_page
@@ -51,13 +52,19 @@ def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
         results=results,
         rejections=rejections,
         kinds=Counter(row["kind"] for row in results),
-        models=sorted({row["model"] for row in results}),
+        models=sorted(set(map(name_writer, results))),
         num_users=len({row["user_id"] for row in results}),
         num_candidates=sum(len(rows) for rows in candidates.values()),
         dropped=dropped.most_common(),
         scores=[row["style_score"] for row in scored],
         marks=[row["own_mark"] for row in scored],
     )
+
+
+def name_writer(row: Row) -> str:
+    """Return the name of the model that wrote a result, and that of its adapter's folder."""
+    adapter = row["adapter"]
+    return f"{row['model']} with {PurePath(adapter).name}" if adapter else str(row["model"])
 
 
 def _read(output: Path, table: str, subjects: Mapping[Key, str]) -> list[Row]:

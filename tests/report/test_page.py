@@ -12,7 +12,7 @@ import pytest
 from personalm.accounts import Counts
 from personalm.api import _describe
 from personalm.records import Candidate, Key, Outcome, Reason, Rejection, Result, Stage
-from personalm.report.page import render_report
+from personalm.report.page import name_writer, render_report
 from personalm.store.store import Store
 
 if TYPE_CHECKING:
@@ -231,3 +231,11 @@ def test_a_score_stands_beside_what_it_is_measured_by(
 
     shown = page[page.index('<div class="score">') :]
     assert [part for part in told if part not in shown] == []
+
+
+def test_the_page_says_what_an_adapter_wrote() -> None:
+    """The name of its folder is enough; where it lies is nobody's business."""
+    row = {"model": "bundled:small", "adapter": None}
+
+    assert name_writer(row) == "bundled:small"
+    assert name_writer({**row, "adapter": "/data/ours/posts"}) == "bundled:small with posts"
