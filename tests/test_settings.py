@@ -46,6 +46,39 @@ def test_an_argument_reaches_into_a_section_and_leaves_the_rest(
     assert (generation.candidates, generation.dtype) == (2, "float32")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("a/b.parquet", ("a/b.parquet",)),
+        ('["a.parquet", "b, c.parquet"]', ("a.parquet", "b, c.parquet")),
+        ("[ab].parquet", ("[ab].parquet",)),
+    ],
+)
+def test_a_variable_gives_one_string_as_it_is_and_several_as_json(
+    given: str, expected: tuple[str, ...], config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any depth; what looks like a list and is none is the name of a file."""
+    monkeypatch.setenv("PERSONALM_INPUTS__REQUESTS", given)
+    monkeypatch.setenv("PERSONALM_KINDS", given)
+    monkeypatch.setenv("PERSONALM_GENERATION__LANGUAGES", given)
+
+    settings = load_settings(config)
+
+    assert settings.inputs.requests == settings.kinds == expected
+    assert settings.generation.languages == expected
+
+
+def test_a_variable_that_must_be_json_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in it may be a secret, and is not said."""
+    monkeypatch.setenv("PERSONALM_INPUTS__COLUMNS", "hunter2")
+
+    with pytest.raises(SettingsError, match="PERSONALM_INPUTS__COLUMNS") as caught:
+        load_settings(config)
+    assert "hunter2" not in caught.value.message + (caught.value.remedy or "")
+
+
 def test_an_argument_that_is_not_given_changes_nothing(config: Path) -> None:
     """None means: as the configuration says."""
     assert load_settings(config, seed=None).seed == 1

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from personalm.configuration import TABLES
-from personalm.settings.section import Section
+from personalm.settings.section import Section, Strings
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 Markup = Literal["markdown", "html", "entities"]
@@ -43,7 +43,7 @@ class Replies(Section):
     """
 
     kind: str = "reply"
-    voice_kinds: tuple[str, ...] = ()
+    voice_kinds: Strings = ()
     voice_id: str | None = None
     instructions: str | None = None
     answered: bool = False
@@ -59,10 +59,10 @@ class Replies(Section):
 class Inputs(Section):
     """Parquet files, folders or globs of each table, and how their columns are named."""
 
-    profiles: tuple[str, ...] = ()
-    interactions: tuple[str, ...] = ()
-    items: tuple[str, ...] = ()
-    requests: tuple[str, ...] = ()
+    profiles: Strings = ()
+    interactions: Strings = ()
+    items: Strings = ()
+    requests: Strings = ()
     columns: dict[str, dict[str, ColumnSource]] = Field(default_factory=dict)
     replies: Replies | None = None
     """Replies to derive from the threads of interactions, where there is no requests table."""
@@ -81,11 +81,6 @@ class Inputs(Section):
 
     A damaged file of profiles always stops: it may hold who has opted out.
     """
-
-    @field_validator(*TABLES, mode="before")
-    @classmethod
-    def _one_or_many(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _replies_of_interactions(self) -> Self:

@@ -22,6 +22,7 @@ from personalm.configuration import CONFIG_VARIABLE, find_config, read_config
 from personalm.errors import SettingsError
 from personalm.remote import place_of
 from personalm.settings.inputs import Inputs
+from personalm.settings.section import Strings
 from personalm.settings.training import Scratch, Training
 from personalm.settings.writing import Generation, Prompting, Selection, Store
 
@@ -48,7 +49,7 @@ class Settings(BaseSettings):
 
     model: str = "bundled:smollm2-135m"
     """A folder, a hub id such as `gpt2`, or a `bundled:` name."""
-    kinds: tuple[str, ...] = ("post",)
+    kinds: Strings = ("post",)
     """Kinds to derive requests for, where there is no requests table."""
     output: Path = Path("personalm-output")
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -112,7 +113,10 @@ def load_settings(config: str | Path | None = None, **overrides: object) -> Sett
         raise SettingsError(_describe(error, path)) from None
     except SourceError as error:
         # It names the setting and the source; what stands there may be a secret.
-        raise SettingsError(f"settings: {error}", remedy="Write it as JSON.") from None
+        variables = sorted(name for name in os.environ if name.upper().startswith(PREFIX))
+        raise SettingsError(
+            f"settings: {error}; set are {', '.join(variables)}", remedy="Write it as JSON."
+        ) from None
 
 
 def _nest(given: Mapping[str, object]) -> dict[str, Any]:

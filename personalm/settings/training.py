@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from personalm.settings.section import Section
+from personalm.settings.section import Section, Strings
 
 
 class Training(Section):
@@ -15,7 +15,7 @@ class Training(Section):
     method: Literal["lora", "full", "scratch"] = "lora"
     """`lora`: a small adapter beside the base model; `full`: all of its weights; `scratch`: a new
     GPT-2, with a tokenizer of the texts' own."""
-    kinds: tuple[str, ...] | None = None
+    kinds: Strings | None = None
     """Kinds whose templates make the examples; None: those of `kinds`."""
     max_users: int | None = Field(default=None, ge=1)
     """Learn from so many users at most, drawn by the hash of their ids."""

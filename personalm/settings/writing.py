@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from personalm.settings.section import Section
+from personalm.settings.section import Section, Strings
 
 ScorerName = Literal["embedding", "shape", "mix"]
 
@@ -37,9 +37,9 @@ class Generation(Section):
     max_new_tokens: int | None = Field(default=None, ge=1)
     max_draws: int = Field(default=3, ge=1, le=10)
     """Draws of a request in all, the first one counted, before it is rejected."""
-    languages: tuple[str, ...] | None = None
+    languages: Strings | None = None
     """Languages the model writes, where the model does not say so itself."""
-    adapter_kinds: tuple[str, ...] | None = None
+    adapter_kinds: Strings | None = None
     """Kinds that an adapter writes, its base writes the others; `None`: those it has learned."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """`int8`: on a processor, where it costs less than a hundredth of perplexity; else bfloat16."""
@@ -78,10 +78,10 @@ class Selection(Section):
     max_leaked_words: int = Field(default=7, ge=3, le=63)
     """A candidate that shares a longer run of words with another user's texts is a leak, unless
     three users wrote that run."""
-    banned_words: tuple[str, ...] | None = None
+    banned_words: Strings | None = None
     """Words and phrases that no text may hold; `None`: the shipped list, about suicide and
     self-harm. A `*` at the end stands for any end of the word."""
-    required_words: tuple[str, ...] = ()
+    required_words: Strings = ()
     """Words and phrases that every text must hold, where its kind has the gate `required`."""
     min_style_texts: int = Field(default=2, ge=1)
     """With fewer own texts there is no style to compare with: the cosine abstains."""
