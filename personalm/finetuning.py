@@ -23,7 +23,7 @@ from personalm.training.corpus import gather_corpus
 from personalm.training.progress import TrainingProgress
 from personalm.training.roster import ROSTER, Roster
 from personalm.training.splits import Side, split_texts
-from personalm.training.workplace import Workplace
+from personalm.training.workplace import BEFORE, Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from personalm.training.measured import Measured
 
 LEAKS = "leak_report.json"
-
-_BEFORE = "before.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +147,13 @@ class _Job:
             catalogue=self.assembly.catalogue,
         )
         self.place.begin(self.materials.fingerprint(self.settings, self.card.digest))
-        kept = self.place.read(_BEFORE)
+        kept = self.place.read(BEFORE)
         if kept:
             self.before = Measured.from_json(kept)
             return
         self.progress.note(f"measuring {len(self.materials.swaps)} held-out texts before training")
         self.before = self._measure(model)
-        self.place.write(_BEFORE, self.before.to_json())
+        self.place.write(BEFORE, self.before.to_json())
 
     def train(self) -> tuple[Checkpoint, int]:
         """Train; return the best checkpoint and the number of weights that have learned."""

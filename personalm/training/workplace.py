@@ -20,6 +20,9 @@ from personalm.store.files import LocalFiles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BEFORE = "before.json"
+"""Notes of what was measured before training."""
+
 _PLAN = "plan.json"
 _BASE = "base.json"
 
@@ -111,8 +114,8 @@ class Workplace:
     def begin(self, fingerprint: str) -> None:
         """Go on with the training of this fingerprint, or clear what another one has left."""
         if self.read(_PLAN).get("fingerprint") != fingerprint:
-            for path in (self.checkpoints, self.folder / "before.json"):
-                self.files.remove_tree(path)
+            self.files.remove_tree(self.checkpoints)
+            self.files.remove(self.folder / BEFORE)
             self.write(_PLAN, {"fingerprint": fingerprint})
         self.files.make_folder(self.checkpoints, private=True)
 

@@ -16,7 +16,7 @@ from personalm.hashing import digest_file
 from personalm.store.files import LocalFiles
 from personalm.training.checkpoints import Checkpoint
 from personalm.training.publishing import draft_model, finish_draft, publish
-from personalm.training.workplace import Workplace
+from personalm.training.workplace import BEFORE, Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,7 +166,7 @@ def test_what_another_training_has_left_is_cleared(tmp_path: Path) -> None:
     for fingerprint, is_kept in (("a", False), ("a", True), ("b", False)):
         with Workplace.open(tmp_path / "model", replaces=False) as place:
             place.begin(fingerprint)
-            mark = place.checkpoints / "mark"
-            assert mark.exists() == is_kept
-            mark.touch()
+            for mark in (place.checkpoints / "mark", place.folder / BEFORE):
+                assert mark.exists() == is_kept
+                mark.touch()
             assert (place.folder.stat().st_mode & 0o077) == 0
