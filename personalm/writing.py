@@ -100,7 +100,8 @@ class Writer:
 
         Raises EngineError where one user after the other fails.
         """
-        open_units: dict[Key, _OpenUnit] = {}
+        # By batch and key: the same request may be in several units.
+        open_units: dict[tuple[str, Key], _OpenUnit] = {}
         written: deque[WrittenUnit] = deque()
         again: deque[Prompt] = deque()
 
@@ -109,19 +110,19 @@ class Writer:
                 opened, first = self._open(unit)
                 if not first:
                     written.append(opened.close())
-                open_units.update((prompt.key, opened) for prompt in first)
+                open_units.update((_place(prompt), opened) for prompt in first)
                 yield from first
                 yield from _drain(again)
 
         feed: Iterator[Prompt] | None = prompts()
         while feed is not None:
             for draw in self._engine.generate(feed):
-                opened = open_units.pop(draw.prompt.key)
+                opened = open_units.pop(_place(draw.prompt))
                 if opened.take(draw):
                     redraws = self._settle(opened)
                     if not redraws:
                         written.append(opened.close())
-                    open_units.update((prompt.key, opened) for prompt in redraws)
+                    open_units.update((_place(prompt), opened) for prompt in redraws)
                     again.extend(redraws)
                 yield from _drain(written)
             yield from _drain(written)
@@ -215,6 +216,10 @@ def _reject(trial: Trial, verdict: Verdict) -> Rejection:
         fingerprint=trial.task.fingerprint,
         is_derived=trial.task.request.is_derived,
     )
+
+
+def _place(prompt: Prompt) -> tuple[str, Key]:
+    return prompt.batch, prompt.key
 
 
 def _drain(queue: deque[_T]) -> Iterator[_T]:

@@ -171,3 +171,16 @@ def test_candidates_are_a_table_on_request() -> None:
     table = generation.to_pandas()
     assert len(table) == len(generation.candidates)
     assert list(table.columns[:2]) == ["number", "text"]
+
+
+def test_a_user_who_is_named_twice_gets_two_generations() -> None:
+    """A column of ids may have repeats, and whoever hands it over wants as many rows."""
+    user = {"user_id": "x", "texts": list(TEXTS), "language": "en"}
+
+    ada, bob, again = personalm.generate_many(
+        [user, {**user, "user_id": "y"}, user], subject="the yard"
+    )
+
+    assert ada == again
+    assert ada.text
+    assert bob.provenance["user_id"] == "y"

@@ -117,6 +117,17 @@ def key_of(name: str) -> Key:
     return Key(user_id=name, kind="post", subject_id="s")
 
 
+def test_a_request_that_is_in_several_units_is_written_in_each() -> None:
+    """A column of user ids may hold one twice; every unit has its own outcome, drawn alike."""
+    units = [make_unit(name, make_task("ada"), make_task("ben")) for name in ("one", "two", "three")]
+    scripts = {key_of("ada"): [GOOD], key_of("ben"): [EMPTY, EMPTY, EMPTY, GOOD]}
+
+    written = list(make_writer(scripts).write(units))
+
+    assert [w.unit.unit_id for w in written] == ["one", "two", "three"]
+    assert all(outcomes_of(w) == {"ada": GOOD, "ben": GOOD} for w in written)
+
+
 def test_every_unit_comes_back_once_with_one_outcome_a_task() -> None:
     """Nothing is lost and nothing comes twice, whatever happens to each task."""
     names = ["ada", "ben", "cleo", "dan"]
