@@ -15,7 +15,7 @@ from personalm.inputs.spill import Spill, spill
 from personalm.inputs.volume import measure_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from personalm.accounts import LiveRow, Scope
@@ -73,6 +73,21 @@ class Intake:
             scope=replace(self.scope, max_requests=max_requests),
             is_whole=limit is None,
         )
+
+    def strangers_to(self, bucket: int, owners: Collection[str]) -> set[str]:
+        """Return who of some people, by digest, a bucket may keep nothing about.
+
+        They have opted out, or are of another bucket and nobody asks for their voice any more.
+        """
+        if not owners:
+            return set()
+        refusals, voices = self.spilled.refusals(bucket), self.spilled.voices(bucket)
+        return {
+            owner
+            for owner in owners
+            if owner in refusals
+            or (bucket_of_digest(owner, self.spilled.num_buckets) != bucket and owner not in voices)
+        }
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from personalm.accounts import EVERYTHING, Counts, Drops, Scope
 from personalm.assembly import Assembly
 from personalm.errors import faults_in_words
-from personalm.hashing import digest, user_digest
+from personalm.hashing import digest
 from personalm.inputs.spill import Spill
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.leaks import make_leaks
@@ -164,7 +164,7 @@ class Run:
         assembly = self._intake.assembly
         max_bytes = assembly.settings.store.notes_mb << 20
         notes = self._store.notes(bucket, self._journal, max_bytes=max_bytes)
-        notes.drop({user_digest(key.user_id) for key in plan.opted_out})
+        notes.drop(self._intake.strangers_to(bucket, notes.owners))
         for written in assembly.write(missing, notes=notes):
             keys = [task.request.key for task in written.unit.tasks]
             self._journal.write(written.unit.unit_id, written.outcomes, expected=keys)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import personalm
 from personalm import pipeline, strangers
 from personalm.errors import StoreDamagedError
 from personalm.forecasting import forecast
-from personalm.hashing import user_digest
+from personalm.hashing import bucket_of, user_digest
 from personalm.pipeline import Run, open_run
 from personalm.selection.embedder import ScriptedEmbedder
 from personalm.store.artefacts import Artefacts
@@ -140,12 +141,48 @@ def test_who_opted_out_is_in_no_pool(memory_path: Path) -> None:
     assert not any(user_digest("u1").encode() in p.read_bytes() for p in _decoded(notes))
 
 
+def test_nothing_stays_noted_about_who_opted_out_though_nobody_asks_for_it(
+    memory_path: Path,
+) -> None:
+    """Neither about a user, nor about a voice that a user of another bucket was written in."""
+    buckets, asks = {"store.buckets": 64}, ({"kind": "post", "subject": "a new day"},)
+    place = {person.user_id: bucket_of(person.user_id, 64) for person in PEOPLE}
+    shy = min(place, key=place.__getitem__)
+    asker, *voices = [name for name in sorted(place, key=place.__getitem__) if name != shy][:4]
+    in_voice = [{**asks[0], "subject": f"day {name}", "voice_id": name} for name in voices]
+
+    def write(*, before: bool) -> list[set[str]]:
+        lost = {} if before else dict.fromkeys((shy, *voices[:2]), True)
+        asked = [replace(p, asks=asks, opt_out=p.user_id in lost) for p in PEOPLE]
+        people = [
+            replace(p, asks=() if p.opt_out else asks)
+            if p.user_id != asker
+            else replace(p, asks=tuple(in_voice if before else in_voice[:1]))
+            for p in asked
+        ]
+        settings = settings_of(memory_path, people, has_requests=True, **buckets)
+        pipeline.run(settings)
+        return noted_in(settings)
+
+    noted = write(before=True)
+    assert {user_digest(name) for name in voices} in noted
+    assert {user_digest(shy)} in noted
+
+    noted = write(before=False)
+    assert not set.union(*noted) & {user_digest(name) for name in (shy, *voices)}
+    assert len(set.union(*noted)) > len(PEOPLE) / 2
+
+
+def noted_in(settings: Settings) -> list[set[str]]:
+    """Return the owners of the notes of each bucket."""
+    folder = settings.output / "_notes"
+    return [set(pq.read_table(path)["owner"].to_pylist()) for path in folder.glob("*.parquet")]
+
+
 def _decoded(folder: Path) -> list[Path]:
     """Return the files of notes, each beside its owners in plain text."""
     found = []
     for path in folder.glob("*.parquet"):
-        import pyarrow.parquet as pq  # noqa: PLC0415 - only here
-
         plain = folder.parent / f"{path.name}.txt"
         plain.write_text("\n".join(pq.read_table(path)["owner"].to_pylist()))
         found.append(plain)

@@ -119,12 +119,13 @@ def key_of(name: str) -> Key:
 
 def test_a_request_that_is_in_several_units_is_written_in_each() -> None:
     """A column of user ids may hold one twice; every unit has its own outcome, drawn alike."""
-    units = [make_unit(name, make_task("ada"), make_task("ben")) for name in ("one", "two", "three")]
+    names = ("one", "two", "three")
+    units = [make_unit(name, make_task("ada"), make_task("ben")) for name in names]
     scripts = {key_of("ada"): [GOOD], key_of("ben"): [EMPTY, EMPTY, EMPTY, GOOD]}
 
     written = list(make_writer(scripts).write(units))
 
-    assert [w.unit.unit_id for w in written] == ["one", "two", "three"]
+    assert [w.unit.unit_id for w in written] == list(names)
     assert all(outcomes_of(w) == {"ada": GOOD, "ben": GOOD} for w in written)
 
 

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from personalm.disks import disk_is_full, is_of_a_full_disk
 from personalm.errors import InputError, StoreError
+from personalm.hashing import user_digest
 from personalm.inputs.buckets import PRIVATE_FOLDER, Buckets, write_private
 from personalm.inputs.report import InputReport
 from personalm.inputs.spilling import SCHEMAS, Spilling
@@ -118,6 +119,23 @@ class Spill:
         for user_id, group in groupby(zip(ids, texts, strict=True), itemgetter(0)):
             yield user_id, tuple(text for _, text in group if text)
 
+    def refusals(self, bucket: int) -> frozenset[str]:
+        """Return the digests of the users of a bucket who have opted out.
+
+        Raises StoreError as `read` does.
+        """
+        return frozenset(map(user_digest, _opted_out(self._rows("profiles", bucket))))
+
+    def voices(self, bucket: int) -> frozenset[str]:
+        """Return the digests of the users in whose voice a bucket may write, none who opted out.
+
+        Raises StoreError as `read` does.
+        """
+        profiles = self._rows("voice_profiles", bucket)
+        written = self._rows("voice_interactions", bucket)
+        ids = {*profiles["user_id"].to_pylist(), *written["user_id"].to_pylist()}
+        return frozenset(map(user_digest, ids - _opted_out(profiles)))
+
     def _rows(self, name: str, bucket: int) -> pa.Table:
         """Return the rows of a table in a bucket, all of them."""
         try:
@@ -196,6 +214,10 @@ def spill(
         _delete(folder, name)
         raise refusal from None
     return spilled
+
+
+def _opted_out(profiles: pa.Table) -> set[str]:
+    return set(profiles.filter(profiles["opt_out"])["user_id"].to_pylist())
 
 
 def _write_manifest(spilled: Spill) -> None:

@@ -54,11 +54,18 @@ class Notes:
         self._today = (datetime.now(UTC) - _EPOCH).days
         self._old: dict[str, dict[str, bytes]] = {}
         self._days: dict[str, int] = {}
-        for place in places if max_bytes else ():
+        for place in places:
             if not self._old:
                 self._old, self._days = _read(files, place)
         self._new: dict[str, dict[str, bytes]] = {}
         self._has_changes = False
+        if not max_bytes:
+            self.drop(self.owners)
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The people about whom something is kept."""
+        return frozenset(self._old) | frozenset(self._new)
 
     def of(self, owner: str) -> Mapping[str, bytes]:
         """Return what is kept about somebody."""
