@@ -20,6 +20,9 @@ from personalm.errors import SettingsError
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
+OUTPUT_MARK = "_personalm.json"
+"""What lies in every folder that results were written to, here or there."""
+
 CONNECT_TIMEOUT = timedelta(seconds=5)
 REQUEST_TIMEOUT = timedelta(seconds=60)
 """One request, its bytes included; a place that answers nothing is given up after so long."""

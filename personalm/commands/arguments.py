@@ -29,8 +29,8 @@ def read_users(named: Sequence[str]) -> tuple[str, ...]:
             if path.is_file():
                 ids += read_lines(path)
                 continue
-        ids += each.split(",")
-    found = tuple(dict.fromkeys(filter(None, map(str.strip, ids))))
+        ids += filter(None, map(str.strip, each.split(",")))
+    found = tuple(dict.fromkeys(ids))
     if not found:
         raise SettingsError(
             "no user is named", remedy="Give ids with commas between them, or a file of ids."
@@ -39,8 +39,13 @@ def read_users(named: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file of ids, without the space around them. Raises SettingsError."""
+    """Return the lines of a file of ids that are not blank. Raises SettingsError.
+
+    White space around an id is a part of it: without it, it may be another user's.
+    """
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        # Not `splitlines`: other characters that end a line may stand within an id.
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+        return [line.removesuffix("\r") for line in lines if line.strip()]
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{path} is no text in UTF-8", remedy="Write one id a line.") from None

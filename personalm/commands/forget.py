@@ -54,6 +54,8 @@ def forget(
     ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each))
     if not ids:
         raise SettingsError("no user is named", remedy="Give ids, or a file: --file IDS.")
+    if num_wide := sum(each != each.strip() for each in ids):
+        print(f"{num_wide} of the ids begin or end with white space, which is a part of them")
     take_out = {strangers.IMPOSTORS: strangers.take_out, leaks.LEAKS: leaks.take_out}
     erasure = erase(output, ids, take_out=take_out)
     who = f"the {len(ids)} users named" if len(ids) > 1 else "the user named"

@@ -187,6 +187,10 @@ class FileReader:
             return pa.nulls(len(raw.rows), kind)
         place = Place(file=str(self.file.path), column=source, rows=raw.numbers)
         values = self._values(raw.rows, place)
+        words = self.folders.get(source)
+        if words is not None:
+            said = self.conversions[name].read_words(words, place)
+            values = pa.repeat(pa.scalar(said), len(values))
         self._note_cast(values, self.contract.columns[name], place, tally)
         return self.conversions[name].convert(values, place, tally)
 
@@ -225,8 +229,9 @@ class FileReader:
         return pa.repeat(pa.scalar(given, pa.string()), len(rows))
 
     def _note_unused(self, column: str, num_rows: int, tally: Tally) -> None:
-        is_stored = column in self.file.schema.names
-        kind = self.file.schema.field(column).type if is_stored else pa.string()
+        # A file may have a column twice, and nothing asks for it here.
+        stored = self.file.schema.get_all_field_indices(column)
+        kind = self.file.schema.field(stored[0]).type if stored else pa.string()
         tally.add(
             Effect.UNUSED,
             f"values of type {kind} were not read",

@@ -1,15 +1,14 @@
-"""Parquet files of a table: found in files, folders and globs, and opened before any work.
+"""Parquet files of a table: found, and opened before any work.
 
-Below a folder every `*.parquet` counts, at any depth, but for names that start with `_` or `.`;
-a folder named `column=value` gives its files that column, as text. Inputs are only ever read, and
+A folder named `column=value` gives its files that column, as text. Inputs are only ever read, and
 a file that changes between the first look and the last row is refused.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
@@ -18,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from personalm.errors import InputDamagedError, InputError
-from personalm.inputs.remote_files import RemoteFile, list_remote, stamp_of
-from personalm.remote import RemotePath, place_of
+from personalm.inputs.listing import list_files
+from personalm.inputs.remote_files import RemoteFile, stamp_of
+from personalm.remote import RemotePath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 READ_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError)
 """What pyarrow raises for damaged files."""
 
-_SUFFIX = ".parquet"
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 _Stamp: TypeAlias = tuple[int | str, ...]
 
@@ -43,6 +42,8 @@ class SourceFile:
     stamp: _Stamp
     """Which file it was, its size and its time, when its columns were looked at."""
     folders: Mapping[str, str | None] = field(default_factory=dict)
+    above: Mapping[str, str | None] = field(default_factory=dict)
+    """Columns of the folders that the location itself names, just above where files were found."""
 
     def open(self) -> pq.ParquetFile:
         """Open the file for reading. Raises InputDamagedError where it is no longer the same."""
@@ -76,7 +77,7 @@ def find_sources(
     """
     found: dict[Path, tuple[Path, Path]] = {}
     for location in locations:
-        paths = sorted(_list(location, table))
+        paths = sorted(list_files(location, table=table))
         if not paths:
             raise InputError(
                 f"{table}: no Parquet files in {location}",
@@ -143,7 +144,13 @@ def _look_at(path: Path, root: Path) -> SourceFile:
         if num_rows != file.metadata.num_rows:
             found = f"of {file.metadata.num_rows:,} rows {num_rows:,} are in its row groups"
             raise damaged(path, found)
-    return SourceFile(path=path, schema=schema, stamp=stamp, folders=_folder_columns(path, root))
+    return SourceFile(
+        path=path,
+        schema=schema,
+        stamp=stamp,
+        folders=_folder_columns(path.relative_to(root).parent.parts, path),
+        above=_folder_columns(tuple(takewhile(_is_column, reversed(root.parts))), path),
+    )
 
 
 def _real(path: Path) -> Path:
@@ -160,71 +167,9 @@ def _stamp_of(path: Path) -> _Stamp:
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _list(location: str, table: str) -> Iterator[tuple[Path, Path]]:
-    """Yield the files of a location, each with the folder below which it was found."""
-    if location.startswith("s3://"):
-        yield from _list_remote(location)
-        return
-    if "://" in location:
-        raise InputError(
-            f"{table}: {location} is not a local path",
-            remedy="Give s3://BUCKET/FOLDER, copy the files here, or mount the place as a folder.",
-        )
-    place = Path(location)
-    if place.exists() or place.is_symlink():
-        yield from _list_place(place)
-        return
-    for match in glob.glob(location, recursive=True):  # noqa: PTH207 - takes absolute patterns
-        path = Path(match)
-        if not _is_skipped(path.name):
-            yield from _list_place(path)
-
-
-def _list_remote(location: str) -> Iterator[tuple[Path, Path]]:
-    place = place_of(location)
-    if isinstance(place, RemotePath):
-        for path, root in list_remote(place):
-            if root is None:
-                yield path, path.parent
-            elif path.name.lower().endswith(_SUFFIX) and not any(
-                map(_is_skipped, path.relative_to(root).parts)
-            ):
-                yield path, root
-
-
-def _list_place(place: Path) -> Iterator[tuple[Path, Path]]:
-    if not place.is_dir():
-        yield place, place.parent
-        return
-    seen = {os.path.realpath(place)}
-    for folder, subfolders, names in os.walk(place, followlinks=True, onerror=_refuse_folder):
-        subfolders[:] = sorted(name for name in subfolders if not _is_skipped(name))
-        for name in tuple(subfolders):
-            # A link may lead back up, or two links to one place: each folder is looked at once.
-            real = os.path.realpath(Path(folder, name))
-            if real in seen:
-                subfolders.remove(name)
-            seen.add(real)
-        for name in names:
-            if name.lower().endswith(_SUFFIX) and not _is_skipped(name):
-                yield Path(folder, name), place
-
-
-def _refuse_folder(error: OSError) -> None:
-    """Stop at a folder that cannot be listed: its rows would be missing without a word."""
-    raise InputError(
-        f"the folder {error.filename} cannot be read: {error.strerror}",
-        remedy="Give this user the right to read it, or leave it out of the inputs.",
-    )
-
-
-def _is_skipped(name: str) -> bool:
-    return name.startswith(("_", "."))
-
-
-def _folder_columns(path: Path, root: Path) -> dict[str, str | None]:
+def _folder_columns(folders: Sequence[str], path: Path) -> dict[str, str | None]:
     columns: dict[str, str | None] = {}
-    for name, value in _split(path.relative_to(root).parent.parts, path):
+    for name, value in _split(folders, path):
         if columns.setdefault(name, value) != value:
             raise InputError(
                 "two folders above the file give this column, and disagree",
@@ -234,10 +179,15 @@ def _folder_columns(path: Path, root: Path) -> dict[str, str | None]:
     return columns
 
 
+def _is_column(folder: str) -> bool:
+    name, equals, _ = folder.partition("=")
+    return bool(name and equals)
+
+
 def _split(folders: Iterable[str], path: Path) -> Iterator[tuple[str, str | None]]:
     for folder in folders:
-        name, equals, value = folder.partition("=")
-        if equals and name:
+        if _is_column(folder):
+            name, _, value = folder.partition("=")
             try:
                 text = unquote(value, errors="strict")
                 (name + text).encode()

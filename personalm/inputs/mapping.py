@@ -89,10 +89,18 @@ def check_mapping(
             )
 
 
-def add_values(file: SourceFile, mapping: Mapping[str, ColumnSource]) -> SourceFile:
-    """Return the file with the values that the settings give, as columns of its folder are."""
+def add_values(
+    file: SourceFile, contract: Contract, mapping: Mapping[str, ColumnSource]
+) -> SourceFile:
+    """Return the file with the values that the settings give, as columns of its folder are.
+
+    Of the folders that the location names itself, those count whose column the contract asks for
+    and the file lacks: others would be facts that change with the place.
+    """
     values = {source_of(name, s): s.value for name, s in mapping.items() if s.value is not None}
-    return replace(file, folders={**file.folders, **values})
+    asked = {source_of(c, mapping[c]) if c in mapping else c for c in contract.columns}
+    above = {c: v for c, v in file.above.items() if c in asked and c not in file.schema.names}
+    return replace(file, folders={**above, **file.folders, **values})
 
 
 def source_of(name: str, source: ColumnSource) -> str:
@@ -111,7 +119,9 @@ def _nested_in(
     columns = {
         source_of(name, mapping[name]) if name in mapping else name for name in contract.nested
     }
-    return {c for c in columns if c in file.schema.names and is_list(file.schema.field(c).type)}
+    return {
+        c for c in columns if file.schema.names.count(c) == 1 and is_list(file.schema.field(c).type)
+    }
 
 
 def _is_extra(file: SourceFile, column: str) -> bool:

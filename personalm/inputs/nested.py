@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalm.errors import InputError
 from personalm.inputs.rawrows import RawReader, RawRows
-from personalm.inputs.texts import is_text_type, plain
+from personalm.inputs.texts import is_text_type, plain, type_without_views, without_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ class NestedReader:
 
     raw: RawReader
     schema: pa.Schema
+    fields: frozenset[str]
+    """Fields of the structs that are read."""
     user: str | None
     """Column of the file that names the user; None where its folders do."""
     history: str
@@ -44,14 +47,14 @@ class NestedReader:
         for raw in self.raw.read(parquet, groups):
             lists = as_lists(raw.rows.column(self.history))
             parents = pc.list_parent_indices(lists)
-            elements = plain(pc.list_flatten(lists))
+            elements = without_views(plain(pc.list_flatten(lists)))
             there = pc.is_valid(elements)
             parents, elements = parents.filter(there), elements.filter(there)
             for first in range(0, len(elements), _MAX_ROWS):
                 some = parents.slice(first, _MAX_ROWS)
                 columns = self._fields(elements.slice(first, _MAX_ROWS))
                 if self.user is not None:
-                    columns.insert(0, raw.rows.column(self.user).take(some))
+                    columns.insert(0, without_views(raw.rows.column(self.user)).take(some))
                 yield RawRows(
                     rows=pa.RecordBatch.from_arrays(columns, schema=self.schema),
                     numbers=raw.numbers.take(some),
@@ -69,7 +72,7 @@ class NestedReader:
         if not pa.types.is_struct(elements.type):
             return [elements]
         fields = zip(elements.type, elements.flatten(), strict=True)
-        return [values for field, values in fields if field.name in self.schema.names]
+        return [values for field, values in fields if field.name in self.fields]
 
 
 def make_nested(
@@ -100,15 +103,19 @@ def make_nested(
             remedy="Write it as list<struct<text, created_at, ...>>, or map another column.",
         )
     is_stored = user in file.schema.names
-    own = [pa.field(user_name, file.schema.field(user).type)] if is_stored else []
+    own = (
+        [pa.field(user_name, type_without_views(file.schema.field(user).type))] if is_stored else []
+    )
+    # Whose profile it is says whose interaction it is, whatever a struct may claim.
+    others = [field for field in fields if field.name != user_name]
     return NestedReader(
         raw=RawReader(
             file=file,
             columns=(user, history) if is_stored else (history,),
             max_group_bytes=max_group_bytes,
         ),
-        # Whose profile it is says whose interaction it is, whatever a struct may claim.
-        schema=pa.schema(own + [field for field in fields if field.name != user_name]),
+        schema=pa.schema(own + others),
+        fields=frozenset(field.name for field in others),
         user=user if is_stored else None,
         history=history,
     )
@@ -129,14 +136,22 @@ def is_list(kind: pa.DataType) -> bool:
 def as_lists(values: pa.Array[Any]) -> pa.Array[Any]:
     """Return lists of any kind as plain ones."""
     values = plain(values)
-    return values.cast(pa.list_(values.type.value_field))
+    # Under a missing list there may lie elements, and under one of fixed size there always do.
+    lengths = pc.fill_null(pc.list_value_length(values), 0)
+    ends = np.cumsum(lengths.to_numpy(zero_copy_only=False), dtype=np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(np.concatenate([np.zeros(1, np.int32), ends])),
+        pc.list_flatten(values),
+        type=pa.list_(values.type.value_field),
+        mask=pc.is_null(values),
+    )
 
 
 def _fields_of(kind: pa.DataType, text_name: str) -> list[pa.Field] | None:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_struct(kind):
-        return list(kind)
+        return [field.with_type(type_without_views(field.type)) for field in kind]
     if is_text_type(kind) or pa.types.is_null(kind):
-        return [pa.field(text_name, kind)]
+        return [pa.field(text_name, type_without_views(kind))]
     return None

@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 import re
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from personalm.errors import InputDamagedError, InputError
-from personalm.remote import RemotePath, connect, explain
+from personalm.remote import OUTPUT_MARK, RemotePath, connect, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,28 +81,38 @@ def stamp_of(path: RemotePath) -> tuple[str, int]:
     return found["e_tag"] or "", found["size"]
 
 
-def list_remote(place: RemotePath) -> Iterator[tuple[RemotePath, RemotePath | None]]:
-    """Yield what lies at a place, each object with the place below which it was found, if any.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An object, and the place below which it was found.
+
+    `is_exact` says that its whole name was given or matched, not that of a folder.
+    """
+
+    path: RemotePath
+    root: RemotePath
+    is_exact: bool
+
+
+def list_remote(place: RemotePath) -> Iterator[Found]:
+    """Yield what lies at a place, but for what lies in a folder of results.
 
     The place is an object, a start of names as a folder would be, or else a glob of either, where
     an object may be found in several ways.
     """
     if place.key and _exists(place):
-        yield place, None
+        yield Found(path=place, root=RemotePath(*place.parts[:-1]), is_exact=True)
         return
-    below = list(_list_below(place))
-    yield from ((path, place) for path in below)
+    below = _list_below(place)
+    yield from (Found(path=path, root=place, is_exact=False) for path in below)
     wild = next((n for n, part in enumerate(place.parts) if n > 1 and _WILD.search(part)), None)
     if below or wild is None:
         return
-    pattern = place.parts[wild:]
-    for path in _list_below(RemotePath(*place.parts[:wild])):
+    root, pattern = RemotePath(*place.parts[:wild]), place.parts[wild:]
+    for path in _list_below(root):
         found = path.parts[wild:]
         for length in range(len(found) + 1):
             if _matches(pattern, found[:length]):
-                match = RemotePath(*path.parts[: wild + length])
-                if not match.name.startswith(("_", ".")):
-                    yield path, match if match != path else None
+                yield Found(path=path, root=root, is_exact=length == len(found))
 
 
 def _exists(path: RemotePath) -> bool:
@@ -112,14 +123,17 @@ def _exists(path: RemotePath) -> bool:
     return True
 
 
-def _list_below(place: RemotePath) -> Iterator[RemotePath]:
+def _list_below(place: RemotePath) -> list[RemotePath]:
+    """Return the objects below a place, none that is in a folder of results."""
     client = connect(place)  # first: it says what to install
     import obstore  # noqa: PLC0415 - an extra
 
     root = RemotePath("/", place.bucket)
     with _in_words(place):
-        for found in obstore.list(client, place.key or None):
-            yield from (root / each["path"] for each in found)
+        listed = obstore.list(client, place.key or None)
+        paths = [root / each["path"] for found in listed for each in found]
+    outputs = {path.parent for path in paths if path.name == OUTPUT_MARK}
+    return [path for path in paths if outputs.isdisjoint((path, *path.parents))]
 
 
 def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ from personalm.hashing import bucket_of, user_digest
 from personalm.inputs.buckets import Buckets
 from personalm.inputs.columns import Batch
 from personalm.inputs.contract import INTERACTIONS, REQUESTS
+from personalm.inputs.ids import canonical_id
 from personalm.inputs.report import Effect
 from personalm.inputs.threads import read_threads
 
@@ -64,6 +65,8 @@ def derive_replies(interactions: pa.Table, replies: Replies, tally: Tally) -> Ba
     They are in the order of the digests of their threads' ids.
     """
     threads = read_threads(interactions.filter(_is_turn(interactions)))
+    if replies.voice_id is not None:
+        replies = replies.model_copy(update={"voice_id": canonical_id(replies.voice_id)})
     wanted = (
         (thread_id, *found)
         # The order of digests is that of buckets, so that it is the same for one user and for all.

@@ -122,7 +122,7 @@ class InputTable:
                 table=table,
                 on_damage=self._skipped.append if self._may_skip else self._on_refusal,
             )
-            files = tuple(add_values(file, self._mapping) for file in found)
+            files = tuple(add_values(file, self._contract, self._mapping) for file in found)
         sources = [_Source(file=file, shown=file) for file in files]
         if self._contract is INTERACTIONS and self._inputs.profiles:
             sources += self._find_nested()
@@ -135,7 +135,7 @@ class InputTable:
         found = find_sources(
             self._inputs.profiles, table=PROFILES.table, on_damage=self._on_refusal
         )
-        for file in (add_values(file, profiles) for file in found):
+        for file in (add_values(file, PROFILES, profiles) for file in found):
             user = _named(profiles, "user_id")
             nested = make_nested(
                 file,
@@ -150,7 +150,8 @@ class InputTable:
                 shown = SourceFile(
                     path=file.path, schema=nested.schema, stamp=file.stamp, folders=folders
                 )
-                yield _Source(file=file, shown=add_values(shown, self._mapping), nested=nested)
+                shown = add_values(shown, self._contract, self._mapping)
+                yield _Source(file=file, shown=shown, nested=nested)
 
     def _check(self, source: _Source) -> FileReader | None:
         """Return what reads a file, None where it was refused and somebody was told."""

@@ -37,6 +37,27 @@ def plain(values: pa.Array[Any]) -> pa.Array[Any]:
     return values.storage if isinstance(values, pa.ExtensionArray) else values
 
 
+def without_views(values: pa.Array[Any]) -> pa.Array[Any]:
+    """Return values that can be chosen from: Arrow cannot take or filter views of text."""
+    kind = type_without_views(values.type)
+    return values if kind == values.type else values.cast(kind)
+
+
+def type_without_views(kind: pa.DataType) -> pa.DataType:
+    """Return a type with plain text for views of text, at any depth."""
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(type_without_views(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(type_without_views(kind.value_type)))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(type_without_views(kind.value_type)))
+    return kind
+
+
 def is_text_type(kind: pa.DataType) -> bool:
     """Say whether a plain type holds text."""
     return any(test(kind) for test in _IS_TEXT)

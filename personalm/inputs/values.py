@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from personalm.inputs.place import Place
     from personalm.inputs.report import Tally
     from personalm.settings import Markup, TimeUnit
+
+
+_FLAGS = {"1": True, "0": False, "true": True, "false": False}
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,23 @@ class Conversion:
                 return to_utc(
                     values, place, unit=self.unit, zone=self.zone, tally=tally, name=self.name
                 )
+
+    def read_words(self, words: str, place: Place) -> str | float | bool:
+        """Return what the name of a folder says: it can hold nothing but text.
+
+        Raises InputError for a flag or a number that is none.
+        """
+        if self.form is Form.FLAG and words.lower() in _FLAGS:
+            return _FLAGS[words.lower()]
+        if self.form is Form.NUMBER and _NUMBER.fullmatch(words):
+            return float(words)
+        if self.form in {Form.FLAG, Form.NUMBER}:
+            wanted = "a number" if self.form is Form.NUMBER else "true or false, 1 or 0"
+            raise place.error(
+                f"the folder of the file gives this column, and not as {wanted}",
+                remedy="Rename the folder, or map another column.",
+            )
+        return words
 
     def _clean(self, texts: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
         if self.markup is not None:

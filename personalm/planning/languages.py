@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
 
 def normalise_language(language: str | None) -> str | None:
-    """Return `en` for `EN`, `en-GB` or ` en_US `; None where there is nothing."""
-    return (language or "").strip().lower()[:2] or None
+    """Return `en` for `EN`, `en-GB` or ` en_US `; None where nothing is a code of a language."""
+    short = (language or "").strip()[:2].lower()
+    return short if short.isascii() and short.isalpha() else None
 
 
 def normalise_languages(languages: Iterable[str]) -> tuple[str, ...]:

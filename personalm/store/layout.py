@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personalm.errors import StoreError
-from personalm.remote import place_of
+from personalm.remote import OUTPUT_MARK, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ class Layout:
     @property
     def identity(self) -> Path:
         """What says that the folder is ours, and its number of buckets."""
-        return inside(self.root, "_personalm.json")
+        return inside(self.root, OUTPUT_MARK)
 
     @property
     def lock(self) -> Path:

@@ -377,3 +377,20 @@ def test_a_wrong_zone_is_told_even_where_no_time_needs_it(write: Write) -> None:
     """Settings are checked when the table is opened."""
     with pytest.raises(SettingsError, match=r"inputs\.zone"):
         _profiles(write("a.parquet", {"user_id": ["a"]}), zone="Mars/Base")
+
+
+@pytest.mark.parametrize("column", ["x", "interactions"])
+def test_a_column_that_is_there_twice_and_is_not_asked_for_does_no_harm(
+    column: str, write: Write
+) -> None:
+    """It is told of as unused; which of the two a table means nobody needs to know."""
+    lists = pa.array([["a"]])
+    columns = [pa.array(["a"]), lists if column == "interactions" else pa.array([1]), lists]
+    table = pa.Table.from_arrays(columns, names=["user_id", column, column])
+    path = write("a.parquet", table)
+    tally = Tally("profiles")
+
+    rows = _read(PROFILES, Inputs(profiles=(path,)), tally)
+
+    assert [row["user_id"] for row in rows] == ["a"]
+    assert column in str(make_report([tally]).findings)

@@ -15,12 +15,16 @@ from personalm.inputs.files import find_files, find_sources
 from personalm.inputs.report import Tally
 from personalm.inputs.spill import spill
 from personalm.inputs.tables import InputTable
+from personalm.remote import OUTPUT_MARK
 from personalm.settings import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from personalm.records import UserInputs
+
     Write = Callable[..., str]
+    SpillAll = Callable[[Inputs], dict[str, UserInputs]]
 
 _ROW: dict[str, Any] = {"user_id": ["a"], "text": ["hello"]}
 
@@ -142,3 +146,82 @@ def test_inputs_are_never_changed(write: Write, tmp_path: Path) -> None:
         list(spilled.read(0))
     assert (path.read_bytes(), path.stat().st_mtime_ns, list(path.parent.iterdir())) == before
     assert pq.read_table(path).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "place", ["x", "x/*", "x/*/*.parquet", "x/**/*.parquet", "x/opt_out=1", "x/opt_out=1/p.parquet"]
+)
+def test_a_folder_gives_its_column_however_its_files_are_named(
+    place: str, write: Write, spill_all: SpillAll, tmp_path: Path
+) -> None:
+    """Whoever opted out by the name of a folder has opted out, by a glob and by a file, too."""
+    write("x/opt_out=1/p.parquet", {"user_id": ["a"]})
+
+    users = spill_all(Inputs(profiles=(str(tmp_path / "in" / place),)))
+
+    assert users["a"].profile.opt_out
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "expected"),
+    [("rating=4.5", "rating", 4.5), ("kind=chat", "kind", "chat"), ("item_id=7", "item_id", "7")],
+)
+def test_the_name_of_a_folder_is_read_as_its_column_wants_it(
+    folder: str, name: str, expected: object, write: Write, spill_all: SpillAll
+) -> None:
+    """It can hold nothing but text: numbers and flags are read from it."""
+    path = write(f"x/{folder}/p.parquet", _ROW)
+
+    users = spill_all(Inputs(interactions=(path,)))
+
+    assert getattr(users["a"].profile.interactions[0], name) == expected
+
+
+@pytest.mark.parametrize("folder", ["rating=good", "rating=1_0", "rating=nan", "rating="])
+def test_a_folder_that_gives_no_number_is_named(folder: str, write: Write) -> None:
+    """Neither is it missing, nor does pyarrow say it in its own words."""
+    path = write(f"x/{folder}/p.parquet", _ROW)
+
+    with pytest.raises(InputError, match="not as a number") as caught:
+        find_all(path)
+    assert caught.value.column == "rating"
+
+
+def find_all(path: str) -> None:
+    """Open the table of interactions."""
+    InputTable(Inputs(interactions=(path,)), INTERACTIONS)
+
+
+def test_a_folder_that_the_location_names_gives_no_facts(write: Write, spill_all: SpillAll) -> None:
+    """The day in a path would change every profile every day; and the file's own column wins."""
+    rows = {"user_id": ["a"], "language": ["nl"]}
+    path = write("x/day=1/language=de/p.parquet", rows)
+
+    profile = spill_all(Inputs(profiles=(path,)))["a"].profile
+
+    assert (profile.language, dict(profile.facts)) == ("nl", {})
+
+
+@pytest.mark.parametrize("place", ["", "*", "**/*.parquet", "*/*/*.parquet"])
+def test_what_was_written_as_results_is_no_input(place: str, write: Write, tmp_path: Path) -> None:
+    """An output folder below the inputs would be read as everybody's newest profile."""
+    path = write("a.parquet", _ROW)
+    for name in ("out/latest/results/0.parquet", "out/_data/results/1.parquet"):
+        write(name, _ROW)
+    (tmp_path / "in" / "out" / OUTPUT_MARK).touch()
+    (tmp_path / "in" / "b").mkdir()
+    other = write("b/c/d.parquet", _ROW)
+
+    found = find_files([str(tmp_path / "in" / place)], table="t")
+
+    assert set(found) <= {Path(path), Path(other)}
+    assert found
+
+
+def test_results_can_be_named_as_inputs(write: Write, tmp_path: Path) -> None:
+    """Whoever names them by their own folder wants them."""
+    path = write("out/latest/results/0.parquet", _ROW)
+    (tmp_path / "in" / "out" / OUTPUT_MARK).touch()
+
+    for place in (Path(path).parent, Path(path), f"{Path(path).parent}/*.parquet"):
+        assert find_files([str(place)], table="t") == (Path(path),)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from personalm.errors import InputError
@@ -41,6 +42,58 @@ def _lists(kind: Callable[[pa.DataType], pa.DataType]) -> pa.Array[Any]:
         }
     )
     return pa.array(_HISTORIES, kind(element))
+
+
+def test_a_struct_may_claim_a_user_and_the_profile_has_the_last_word(
+    write: Write, spill_all: SpillAll
+) -> None:
+    """So a list is written that was collected from a table of interactions."""
+    histories = [[{"user_id": "b", "text": "mine"}], [{"user_id": "a", "text": "hers"}]]
+    path = write("p.parquet", {"user_id": ["a", "b"], "interactions": histories})
+
+    users = spill_all(Inputs(profiles=(path,)))
+
+    assert {u: user.profile.texts for u, user in users.items()} == {"a": ("mine",), "b": ("hers",)}
+
+
+def _twos(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(kind, 2)
+
+
+# Arrow itself cannot write structs of views.
+@pytest.mark.parametrize(
+    ("element", "is_struct"),
+    [(pa.string(), True), *((kind, False) for kind in (pa.string(), pa.string_view()))],
+    ids=["structs", "texts", "views"],
+)
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_, pa.large_list, pa.list_view, pa.large_list_view, _twos],
+    ids=lambda kind: kind.__name__,
+)
+def test_a_list_of_any_kind_may_be_missing(
+    element: pa.DataType,
+    kind: Callable[[pa.DataType], pa.DataType],
+    is_struct: bool,  # noqa: FBT001 - a parameter of the test
+    spill_all: SpillAll,
+    tmp_path: Path,
+) -> None:
+    """Arrow lets elements lie under a list that is not there: they are nobody's."""
+    kinds = kind(pa.struct({"text": element}) if is_struct else element)
+    texts: list[Any] = ["one", "two", "lost", "lost", "five", "six"]
+    flat = [{"text": text} if is_struct else text for text in texts]
+    lists = pa.array([flat[:2], None, flat[4:]], kinds)
+    table = pa.table({"user_id": pa.array(list("abc"), pa.string_view()), "interactions": lists})
+    path = tmp_path / "p.parquet"
+    pq.write_table(table, path)
+
+    users = spill_all(Inputs(profiles=(str(path),)))
+
+    assert {u: user.profile.texts for u, user in users.items()} == {
+        "a": ("one", "two"),
+        "b": (),
+        "c": ("five", "six"),
+    }
 
 
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list, pa.list_view], ids=lambda k: k.__name__)

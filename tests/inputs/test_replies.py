@@ -98,6 +98,17 @@ def test_a_voice_alone_tells_the_sides(interactions: str, spill_all: SpillAll) -
     assert "w" not in found
 
 
+def test_a_voice_is_named_as_an_id_is_written_anywhere(write: Write, spill_all: SpillAll) -> None:
+    """A UUID in large letters is the same brand: its answer is no message to answer."""
+    brand = "A8098C1A-F86E-11DA-BD1A-00112444BE1E"
+    rows = {"thread_id": ["t", "t"], "user_id": ["a", brand], "text": ["my tap leaks", "we come"]}
+    path = write("uuid.parquet", rows)
+
+    assert _derive(path, spill_all, voice_id=brand, voice_kinds=(), answered=False) == {}
+    found = _derive(path, spill_all, voice_id=brand, voice_kinds=(), answered=True)
+    assert found == {"t": ("a", "my tap leaks", brand.lower())}
+
+
 def test_threads_left_out_are_counted_with_the_reason(interactions: str, tmp_path: Path) -> None:
     """Threads in = requests + threads left out."""
     inputs = Inputs(interactions=(interactions,), replies=_REPLIES)
