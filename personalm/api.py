@@ -16,7 +16,7 @@ from personalm.assembly import Assembly, unload
 from personalm.discreet import Discreet
 from personalm.errors import InputError, SettingsError
 from personalm.hashing import subject_id_of
-from personalm.inputs.given import read_given
+from personalm.inputs.given import read_given, read_text
 from personalm.inputs.ids import canonical_id
 from personalm.inputs.lookup import find_user
 from personalm.inputs.texts import clean_text
@@ -185,9 +185,9 @@ def generate_many(
     most = settings.inputs.max_text_chars
     wish = _Wish(
         kind=kind,
-        subject=subject and clean_text(subject, max_chars=most),
+        subject=_clean("subject", subject, most),
         subject_id=None if subject_id is None else canonical_id(subject_id),
-        instructions=instructions and clean_text(instructions, max_chars=most),
+        instructions=_clean("instructions", instructions, most),
     )
     plans = [_plan(assembly, find_user_inputs(user, settings), wish) for user in users]
     units = [_unit(number, p) for number, p in enumerate(plans) if isinstance(p, Task)]
@@ -252,6 +252,11 @@ def find_user_inputs(user: object, settings: Settings) -> UserInputs:
             remedy="Check the id, or hand over the user as a mapping with user_id and texts.",
         )
     return found
+
+
+def _clean(name: str, value: object, max_chars: int) -> str | None:
+    text = read_text(name, value)
+    return text and clean_text(text, max_chars=max_chars)
 
 
 def _plan(assembly: Assembly, user: UserInputs, wish: _Wish) -> Task | Rejection:

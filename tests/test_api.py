@@ -184,3 +184,15 @@ def test_a_user_who_is_named_twice_gets_two_generations() -> None:
     assert ada == again
     assert ada.text
     assert bob.provenance["user_id"] == "y"
+
+
+@pytest.mark.parametrize("name", ["subject", "instructions"])
+def test_what_is_no_text_is_refused_in_words(name: str) -> None:
+    """And what pandas has for nothing is nothing."""
+    user = {"user_id": "x", "texts": list(TEXTS), "language": "en"}
+    wrong: dict[str, Any] = {"subject": "the yard", name: 5}
+    missing: dict[str, Any] = {"subject": "the yard", name: float("nan")}
+
+    with pytest.raises(InputError, match=f"{name} is of type int, not text"):
+        personalm.generate_for(user, **wrong)
+    assert personalm.generate_for(user, **missing).prompt

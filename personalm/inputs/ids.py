@@ -66,7 +66,7 @@ def canonical_id(value: object) -> str:
         return str(int(value))
     if isinstance(value, uuid.UUID):
         return str(value)
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return str(int(value))
     raise InputError(
         f"an id of type {type(value).__name__} has no canonical text",
