@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from personalm.assembly import Assembly, unload
 from personalm.discreet import Discreet
-from personalm.errors import InputError, SettingsError
+from personalm.errors import InputError
 from personalm.hashing import subject_id_of
 from personalm.inputs.given import read_given, read_text
 from personalm.inputs.ids import canonical_id
@@ -180,8 +180,7 @@ def generate_many(
         config, **{"generation.candidates": n, "seed": seed, "model": model, **overrides}
     )
     assembly = open_assembly(settings)
-    if kind not in assembly.kinds:
-        raise SettingsError(f"unknown kind {kind!r}; known are {', '.join(sorted(assembly.kinds))}")
+    assembly.require_kind(kind)
     most = settings.inputs.max_text_chars
     wish = _Wish(
         kind=kind,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
 
+from personalm.errors import SettingsError
 from personalm.generation.models import inspect_model
 from personalm.generation.routing import RoutingEngine
 from personalm.generation.scripted import ScriptedEngine
@@ -80,6 +81,12 @@ class Assembly:
         """Say whether a kind that may be asked for has the gate of the leak index."""
         asked = self.kinds if has_requests else self.settings.kinds
         return any(name in self._leaky_kinds for name in asked)
+
+    def require_kind(self, kind: str) -> None:
+        """Raise SettingsError for a kind without a template."""
+        if kind not in self.kinds:
+            known = ", ".join(sorted(self.kinds))
+            raise SettingsError(f"unknown kind {kind!r}; known are {known}")
 
     @cached_property
     def _leaky_kinds(self) -> frozenset[str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from personalm.errors import ModelError
 from personalm.hashing import digest_file
+from personalm.places import expand_home
 from personalm.settings import CACHE_VARIABLE
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def prepare(name: str, on_progress: Progress = _log.info) -> Path:
 def cache_folder() -> Path:
     """Return the folder for files that can be made again: PERSONALM_CACHE, XDG or ~/.cache."""
     if own := os.environ.get(CACHE_VARIABLE):
-        return Path(own).expanduser()
+        return expand_home(own)
     shared = os.environ.get("XDG_CACHE_HOME")
     return (Path(shared) if shared else Path.home() / ".cache") / "personalm"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from personalm.errors import SettingsError
+from personalm.places import expand_home, locate
 
 CONFIG_VARIABLE = "PERSONALM_CONFIG"
 DEFAULT_FILE = Path("personalm.toml")
@@ -29,7 +30,7 @@ def find_config(config: str | Path | None) -> Path | None:
         path = Path(named)
         if not path.is_file():
             raise SettingsError(f"configuration file {path} does not exist")
-        return path.resolve()
+        return locate(path)
     return DEFAULT_FILE.resolve() if DEFAULT_FILE.is_file() else None
 
 
@@ -38,7 +39,7 @@ def _resolve_path(value: str, folder: Path) -> str:
     expanded = re.sub(r"\$\{(\w+)\}", lambda match: _variable(match.group(1)), value)
     if "://" in expanded:
         return expanded
-    return str(folder / Path(expanded).expanduser())
+    return str(folder / expand_home(expanded))
 
 
 def _variable(name: str) -> str:
@@ -48,7 +49,7 @@ def _variable(name: str) -> str:
             f"the configuration uses ${{{name}}}, which is not set",
             remedy=f"Set it: {name}=FOLDER personalm ...",
         )
-    return value if "://" in value else str(Path(value).expanduser().resolve())
+    return value if "://" in value else str(locate(value))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -71,7 +72,18 @@ def read_config(path: Path) -> dict[str, Any]:
     for name in ("output", "templates_dir"):
         if isinstance(values.get(name), str):
             values[name] = _resolve_path(values[name], path.parent)
-    model = values.get("model")
-    if isinstance(model, str) and (model.startswith((".", "/", "~", "${"))):
-        values["model"] = _resolve_path(model, path.parent)
+    selection = values.get("selection")
+    _resolve_model(values, "model", path.parent)
+    if isinstance(selection, dict):
+        _resolve_model(selection, "embedder", path.parent)
     return values
+
+
+def _resolve_model(section: dict[str, Any], name: str, folder: Path) -> None:
+    """Make the path of a model absolute; a name that is no folder beside the file stays one."""
+    value = section.get(name)
+    if not isinstance(value, str):
+        return
+    is_path = value.startswith((".", "/", "~", "${"))
+    if is_path or (value and "://" not in value and (folder / value).is_dir()):
+        section[name] = _resolve_path(value, folder)

@@ -38,7 +38,7 @@ def run_demo(folder: Path, config: Path | None) -> int:
     output = folder / "results"
     settings = load_settings(config, output=output)
     _prepare_models(settings)
-    flow = [sys.executable, "-m", "flows.generate_content", "--config", str(config)]
+    flow = [sys.executable, "-m", "flows.generate_content", "--config", str(config.resolve())]
     process = subprocess.run([*flow, "--output", str(output.resolve())], cwd=_CLONE, check=False)  # noqa: S603 - our own module
     if process.returncode not in {0, 3}:
         return process.returncode

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from personalm.errors import SettingsError
 from personalm.hashing import bucket_of_digest, user_digest
 from personalm.inputs.spill import Spill, spill
 from personalm.inputs.volume import measure_volume
@@ -48,7 +49,12 @@ class Intake:
         scope: Scope,
         progress: Progress,
     ) -> Intake:
-        """Share a limit of users out over the buckets, in order."""
+        """Share a limit of users out over the buckets, in order.
+
+        Raises SettingsError for a limit below one.
+        """
+        if limit is not None and limit < 1:
+            raise SettingsError(f"limit is {limit}: at least one user is served")
         limits = _cut(spilled, limit, scope)
         if scope.users is not None:
             num_found = sum(found or 0 for found in limits)

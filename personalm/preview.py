@@ -25,6 +25,8 @@ def print_preview(
 ) -> None:
     """Print prompt, candidates, scores and choice of the requests of the first users."""
     with open_plans(settings, limit=num_users, progress=progress) as (assembly, plans):
+        if kind is not None:
+            assembly.require_kind(kind)
         for unit in assembly.write(_units(plans, kind)):
             _print_unit(unit)
 

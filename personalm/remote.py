@@ -99,7 +99,7 @@ def place_of(location: str | Path) -> Path:
             f"{text.partition(':')[0]}: is no place that is known",
             remedy="Give a local path, or s3://BUCKET/FOLDER.",
         )
-    if not text.startswith(_SCHEME):
+    if not text.startswith(_SCHEME) and text != _SCHEME.removesuffix("/"):
         return Path(location)
     place = RemotePath("/" + text.removeprefix(_SCHEME).lstrip("/"))
     # What stands there instead may be a secret, and is not repeated.

@@ -23,6 +23,7 @@ BASE = {
     "accounts",
     "configuration",
     "foreign",
+    "places",
     "remote",
     "visible",
     "discreet",

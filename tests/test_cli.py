@@ -143,9 +143,9 @@ def test_a_dry_run_says_why_by_kind(output: Path, here: Here) -> None:
 
 
 def test_users_may_be_named_by_a_file(output: Path, tmp_path: Path, here: Here) -> None:
-    """One id a line; blank lines and spaces do not count, and a file without ids is an error."""
+    """One id a line; blank lines do not count, and a file without ids is an error."""
     ids = tmp_path / "ids.txt"
-    ids.write_text("\ufeffu-hale\n\n  u-maren \n", encoding="utf-8")
+    ids.write_text("\ufeffu-hale\n\n  \nu-maren\r\n", encoding="utf-8")
     empty = tmp_path / "empty.txt"
     empty.write_text("\n", encoding="utf-8")
     arguments = ("run", "--model", "scripted", "-o", str(output), "--seed", "5", "--dry-run")
@@ -348,3 +348,24 @@ def test_a_folder_is_rolled_back_and_cleared_of_older_snapshots(
     assert "files removed; 1 snapshots kept" in cleared.stdout
     assert call("vacuum", str(copy), "--keep", "0").returncode == 1
     assert call("verify", str(copy)).stdout == "clean\n"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999", "x"])
+@pytest.mark.parametrize("option", ["run --limit", "preview --users"])
+def test_a_number_of_users_that_is_none_is_refused(option: str, number: str, here: Here) -> None:
+    """By the name of the option, before anything is read."""
+    command, name = option.split()
+
+    done = here(command, "--model", "scripted", name, number)
+
+    assert done.returncode == 2
+    assert name in done.stdout + done.stderr
+    assert "fault of the program" not in done.stderr
+
+
+def test_a_preview_of_an_unknown_kind_says_which_are_known(here: Here) -> None:
+    """It printed nothing, as if there were no requests of it."""
+    done = here("preview", "--model", "scripted", "--kind", "nope")
+
+    assert done.returncode == 1
+    assert "unknown kind 'nope'; known are blurb" in done.stderr

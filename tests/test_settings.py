@@ -177,7 +177,9 @@ def test_nothing_is_drawn_by_numbers_that_mean_nothing(config: Path, line: str) 
         load_kind(template)
 
 
-@pytest.mark.parametrize("variable", ["PERSONALM_SED", "PERSONALM_GENERATION__DTYP"])
+@pytest.mark.parametrize(
+    "variable", ["PERSONALM_SED", "PERSONALM_GENERATION__DTYP", "personalm_sede"]
+)
 def test_an_unknown_variable_is_an_error(
     config: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,3 +202,27 @@ def test_the_shipped_configurations_are_valid(path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PERSONALM_DATA", "/data")
 
     assert load_settings(path).model
+
+
+def test_models_beside_the_file_are_found_from_anywhere(config: Path) -> None:
+    """As all relative paths of the file are; what is no folder there is a name."""
+    (config.parent / "tuned").mkdir()
+    plain = config.read_text()
+    config.write_text('model = "tuned"\n' + plain + '[selection]\nembedder = "tuned"\n')
+    settings = load_settings(config)
+    assert settings.model == settings.selection.embedder == str(config.parent / "tuned")
+
+    config.write_text('model = "gpt2"\n' + plain + '[selection]\nembedder = "bundled:minilm-l6"\n')
+    settings = load_settings(config)
+    assert (settings.model, settings.selection.embedder) == ("gpt2", "bundled:minilm-l6")
+
+
+@pytest.mark.parametrize("value", ['"body"', "5", '["a"]'])
+def test_columns_that_are_no_mapping_are_refused_with_the_form_they_want(
+    value: str, config: Path
+) -> None:
+    """It is how one would name a single column."""
+    config.write_text(f"[inputs.columns]\ninteractions = {value}\n")
+
+    with pytest.raises(SettingsError, match=r"\[inputs.columns.interactions\] with lines such as"):
+        load_settings(config)

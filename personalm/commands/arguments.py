@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from personalm.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+AT_LEAST_ONE = validators.Number(gte=1, lte=sys.maxsize)
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from personalm.commands.arguments import Config, Output, read_users
+from personalm.commands.arguments import AT_LEAST_ONE, Config, Output, read_users
 from personalm.hashing import user_digest
 from personalm.progress import make_progress
 from personalm.remote import RemotePath
@@ -24,7 +24,7 @@ def run(
     config: Config = None,
     output: Output = None,
     model: str | None = None,
-    limit: Annotated[int | None, Parameter(name=["--limit", "-l"])] = None,
+    limit: Annotated[int | None, Parameter(name=["--limit", "-l"], validator=AT_LEAST_ONE)] = None,
     kinds: Annotated[tuple[str, ...] | None, Parameter(name="--kind", negative=())] = None,
     seed: int | None = None,
     users: str | None = None,

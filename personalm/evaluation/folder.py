@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from personalm.errors import SettingsError
 from personalm.evaluation.headline import headline_of
 from personalm.evaluation.page import render_page
 from personalm.evaluation.suite import evaluate
-from personalm.remote import RemotePath, place_of
+from personalm.places import locate_here
 from personalm.store.files import LocalFiles
 
 if TYPE_CHECKING:
@@ -29,11 +28,7 @@ def evaluate_into(folder: Path, settings: Settings, *, plan: Plan, progress: Pro
     Neither of them holds a text or an id; the texts lie in `outputs`, for the owner alone. Raises
     SettingsError for a folder on object storage, and what `evaluate` raises.
     """
-    if isinstance(place_of(folder), RemotePath):
-        raise SettingsError(
-            "an evaluation is written to a folder of this machine, not to object storage",
-            remedy="Copy metrics.json and evaluation.html from there.",
-        )
+    folder = locate_here(folder, "an evaluation")
     files = LocalFiles()
     files.make_folder(folder)
     metrics = evaluate(settings, folder, plan=plan, progress=progress)

@@ -17,6 +17,7 @@ from personalm.generation.adapters import is_adapter, read_adapter
 from personalm.generation.deadlines import check_deadline
 from personalm.generation.guards import check_folder
 from personalm.hashing import digest, digest_file
+from personalm.places import expand_home
 from personalm.records import ModelCard
 
 _POSITION_KEYS = ("max_position_embeddings", "n_positions")
@@ -100,7 +101,7 @@ def find_folder(name: str, *, may_download: bool = True) -> Path:
         if bundled.find_model(name).kind != "language model":
             raise ModelError(f"{name} is no language model: it cannot write")
         return bundled.model_folder(name)
-    folder = Path(name).expanduser()
+    folder = expand_home(name)
     if folder.is_dir():
         return folder
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:

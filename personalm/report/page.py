@@ -11,8 +11,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from personalm.pages import open_page
+from personalm.places import locate_here
 from personalm.records import Key
 from personalm.settings import Selection
+from personalm.store.files import LocalFiles
 from personalm.store.reading import read_table, status
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ def write_report(output: Path, target: Path, *, subjects: Mapping[Key, str] | No
 
     `subjects` gives a readable subject for keys whose subject id is not one.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render_report(output, subjects=subjects or {}), encoding="utf-8")
+    target = locate_here(target, "a report")
+    files = LocalFiles()
+    page = render_report(output, subjects=subjects or {})
+    files.make_folder(target.parent)
+    files.replace(target, page.encode())
 
 
 def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:

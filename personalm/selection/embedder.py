@@ -19,6 +19,7 @@ from personalm.bundled import PREFIX, model_folder
 from personalm.errors import ModelError
 from personalm.foreign import PICKLES, check_files, has_safetensors, read_json, read_list, walk
 from personalm.hashing import digest, digest_file
+from personalm.places import expand_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,7 +168,7 @@ def _checksum(first: str, second: str, third: str) -> int:
 def find_folder(name: str | Path) -> Path:
     """Return the folder of an embedder. Raises ModelError where there is none, or it is unsafe."""
     text = str(name)
-    folder = model_folder(text) if text.startswith(PREFIX) else Path(text).expanduser()
+    folder = model_folder(text) if text.startswith(PREFIX) else expand_home(text)
     if not folder.is_dir():
         folder = _find_cached(text)
     if not any((folder / name).is_file() for name in _CONFIGURATIONS):

@@ -70,9 +70,9 @@ class Inputs(Section):
     """Time zone of times that carry none."""
     language: str = "en"
     """Language of users whose profile names none and whose texts are too few to tell."""
-    max_text_chars: int = Field(default=20_000, ge=100)
+    max_text_chars: int = Field(default=20_000, ge=100, lt=1 << 31)
     """Longer texts are cut here, before anything else looks at them."""
-    max_user_interactions: int = Field(default=10_000, ge=1)
+    max_user_interactions: int = Field(default=10_000, ge=1, lt=1 << 31)
     """Of a user with more interactions, the newest are used."""
     max_row_group_bytes: int = Field(default=4 << 30, ge=1)
     """A file is refused if one of its row groups is larger than this once it is decoded."""
@@ -102,6 +102,12 @@ class Inputs(Section):
         unknown = set(value) - set(TABLES)
         if unknown:
             raise ValueError(f"unknown table {min(unknown)!r}; known are {TABLES}")
+        plain = next((t for t, columns in value.items() if not isinstance(columns, Mapping)), None)
+        if plain is not None:
+            raise ValueError(
+                f"{plain} must say which column of the contract each of yours is, "
+                f'as [inputs.columns.{plain}] with lines such as text = "body"'
+            )
         return {
             table: {
                 name: {"column": source} if isinstance(source, str) else source

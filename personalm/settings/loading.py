@@ -140,7 +140,7 @@ def _refuse_unknown_variables() -> None:
         if isinstance(section, type) and issubclass(section, BaseModel):
             known.update(f"{variable}__{key.upper()}" for key in section.model_fields)
     for variable in os.environ:
-        if variable.startswith(PREFIX) and variable.upper() not in known:
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
             raise SettingsError(
                 f"environment variable {variable} is no setting of personalm",
                 remedy="Unset it, or write it as PERSONALM_SECTION__KEY.",

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from personalm.errors import StoreError
-from personalm.remote import RemotePath, place_of
+from personalm.places import locate_here
 from personalm.store.files import LocalFiles
 from personalm.store.parquet import encode_parts
 from personalm.store.reading import read_parts, schema_of
@@ -44,12 +44,7 @@ def export(path: str | Path, target: Path, *, table: str = "results", force: boo
             f"{target}: no format is known for the suffix {target.suffix!r}",
             remedy="Name a file that ends in .parquet or .csv.",
         )
-    target = place_of(target)
-    if isinstance(target, RemotePath):
-        raise StoreError(
-            f"{target} is no path of this machine",
-            remedy="Export to a file here, and copy it there.",
-        )
+    target = locate_here(target, "an export")
     schema = schema_of(table)
     files = LocalFiles()
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personalm.errors import StoreError
-from personalm.remote import OUTPUT_MARK, place_of
+from personalm.places import locate
+from personalm.remote import OUTPUT_MARK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ class Layout:
     @classmethod
     def at(cls, path: str | Path) -> Layout:
         """Return the layout of a folder, which need not exist yet."""
-        return cls(place_of(path).expanduser().resolve())
+        return cls(locate(path))
 
     @property
     def identity(self) -> Path:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from personalm.errors import TrainingError
 from personalm.generation.adapters import PROVENANCE
+from personalm.places import locate_here
 from personalm.store.files import LocalFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BEFORE = "before.json"
 """Notes of what was measured before training."""
@@ -46,7 +47,7 @@ class Workplace:
         holds it.
         """
         files = files or LocalFiles()
-        output = Path(output).expanduser().absolute()
+        output = locate_here(output, "a trained model")
         folder = output.with_name(f".{output.name}.training")
         place = cls(output=output, folder=folder, files=files)
         if not place.replaced.exists():
