@@ -7,6 +7,7 @@ Run it without a server of your own:
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +36,7 @@ def train_model(
         settings,
         Path(output),
         replaces=replace,
-        command=f"python -m flows.finetune --output {output}",
+        command=_command(config, output, method),
         progress=LineTrainingProgress(),
     )
     perplexity, paired = trained.metrics["perplexity"], trained.metrics["paired"]
@@ -44,6 +45,13 @@ def train_model(
         "perplexity_after": perplexity["after"]["own"]["mean"],
         **{name: interval["mean"] for name, interval in paired.items()},
     }
+
+
+def _command(config: str | None, output: str, method: str | None) -> str:
+    """Return the command that makes the model again."""
+    given = {"--config": config, "--method": method, "--output": output}
+    options = [part for name, value in given.items() if value for part in (name, value)]
+    return shlex.join(["python", "-m", "flows.finetune", *options])
 
 
 @flow(name="finetune", persist_result=False, validate_parameters=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from personalm.assembly import Assembly, unload
+from personalm.assembly import Assembly
+from personalm.assembly import unload as forget_models
 from personalm.discreet import Discreet
 from personalm.errors import InputError
 from personalm.hashing import subject_id_of
@@ -208,6 +209,12 @@ def read_results(path: str | Path) -> pa.Table:
     from personalm.store.reading import read_table  # noqa: PLC0415 - pyarrow loads when needed
 
     return read_table(path, table="results")
+
+
+def unload() -> None:
+    """Forget the loaded models, so that their memory can be used otherwise."""
+    _assemble_json.cache_clear()
+    forget_models()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

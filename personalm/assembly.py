@@ -220,7 +220,7 @@ class Assembly:
         return self._load(self.card.writer_of(kind))
 
     def _load(self, card: ModelCard) -> Voice:
-        return _load_voice(self.settings.model, self.settings.generation, card)
+        return _load_voice(card, self.settings.generation.machine)
 
     @property
     def embedder(self) -> Embedder:
@@ -264,8 +264,8 @@ def _inspect(settings: Settings) -> ModelCard:
 
 # An adapter and its base: both may be needed in turn.
 @lru_cache(maxsize=2)
-def _load_voice(name: str, generation: Generation, card: ModelCard) -> Voice:
-    if name == SCRIPTED:
+def _load_voice(card: ModelCard, machine: Generation) -> Voice:
+    if card.digest == SCRIPTED:
         return Voice(tokenizer=ByteTokenizer(), engine=ScriptedEngine())
     # torch and transformers are loaded here and nowhere earlier: seconds that help need not cost.
     from personalm.generation.likelihood import score  # noqa: PLC0415 - see above
@@ -274,13 +274,10 @@ def _load_voice(name: str, generation: Generation, card: ModelCard) -> Voice:
     from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - see above
 
     model = load_model(
-        card,
-        dtype=generation.network_dtype,
-        device=generation.device,
-        threads=generation.threads,
+        card, dtype=machine.network_dtype, device=machine.device, threads=machine.threads
     )
-    pack_model(model, int8=generation.dtype == "int8")
-    engine = TorchEngine(model, max_batch_tokens=generation.max_batch_tokens)
+    pack_model(model, int8=machine.dtype == "int8")
+    engine = TorchEngine(model, max_batch_tokens=machine.max_batch_tokens)
     return Voice(
         tokenizer=model.tokenizer,
         engine=engine,

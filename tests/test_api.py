@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import personalm
-from personalm import pipeline
+from personalm import api, assembly, pipeline
 from personalm.api import find_user_inputs
 from personalm.errors import InputError, SettingsError
 from personalm.records import Interaction, Profile
@@ -196,3 +196,19 @@ def test_what_is_no_text_is_refused_in_words(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} is of type int, not text"):
         personalm.generate_for(user, **wrong)
     assert personalm.generate_for(user, **missing).prompt
+
+
+def test_a_model_is_loaded_once_however_it_is_asked() -> None:
+    """How texts are drawn says nothing about how a model is loaded; `unload` lets it go."""
+    user = {"user_id": "x", "texts": list(TEXTS), "language": "en"}
+    warmer: dict[str, Any] = {"generation.temperature": 0.5}
+    personalm.unload()
+
+    for n in (1, 2, 3):
+        personalm.generate_for(user, subject="the yard", n=n)
+    personalm.generate_for(user, subject="the yard", **warmer)
+    assert assembly._load_voice.cache_info().misses == 1
+
+    personalm.unload()
+    caches = (assembly._load_voice, assembly._load_embedder, api._assemble_json)
+    assert [cache.cache_info().currsize for cache in caches] == [0, 0, 0]

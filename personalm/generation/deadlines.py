@@ -21,15 +21,22 @@ MARK = "retrain_needed.json"
 _log = logging.getLogger(__name__)
 
 
-def check_deadline(folder: Path) -> None:
-    """Warn of a mark, and raise ModelError once its day is over or where it cannot be read."""
+def read_deadline(folder: Path) -> date | None:
+    """Return the last day of a marked model, `None` without a mark. Raises ModelError."""
     path = folder / MARK
     if not path.is_file():
-        return
+        return None
     try:
-        last_day = date.fromisoformat(str(read_object(path).get("last_day")))
+        return date.fromisoformat(str(read_object(path).get("last_day")))
     except ValueError:
         raise ModelError(f"{path} names no last day") from None
+
+
+def check_deadline(folder: Path) -> None:
+    """Warn of a mark, and raise ModelError once its day is over or where it cannot be read."""
+    last_day = read_deadline(folder)
+    if last_day is None:
+        return
     if datetime.now(UTC).date() > last_day:
         raise ModelError(
             f"{folder} has learned from users who are forgotten, and was to be trained again "

@@ -15,11 +15,13 @@ from personalm.places import locate_here
 from personalm.records import Key
 from personalm.settings import Selection
 from personalm.store.files import LocalFiles
-from personalm.store.reading import read_table, status
+from personalm.store.reading import read_snapshot, status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import pyarrow as pa
 
 Row: TypeAlias = dict[str, Any]
 
@@ -38,22 +40,24 @@ def write_report(output: Path, target: Path, *, subjects: Mapping[Key, str] | No
 
 def render_report(output: Path, *, subjects: Mapping[Key, str]) -> str:
     """Return the page as text."""
-    results = _read(output, "results", subjects)
+    snapshot, tables = read_snapshot(output)
+    results, drawn, rejections = (
+        _rows_of(tables[name], subjects) for name in ("results", "candidates", "rejections")
+    )
     candidates: dict[Key, list[Row]] = {}
-    for row in _read(output, "candidates", subjects):
+    for row in drawn:
         candidates.setdefault(row["key"], []).append(row)
     for row in results:
         row["candidates"] = candidates.get(row["key"], [])
         row["why_not"] = _why_not(row)
         row["way"] = _way(row["style_score"], row["own_mark"])
     page = open_page(__package__, number=_number, short=_short)
-    rejections = _read(output, "rejections", subjects)
     scored = [r for r in results if None not in (r["style_score"], r["own_mark"])]
     dropped = Counter(
         row["dropped_by"] for rows in candidates.values() for row in rows if row["dropped_by"]
     )
     return page.render(
-        state=status(output),
+        state={**status(output), "snapshot": snapshot},
         results=results,
         rejections=rejections,
         kinds=Counter(row["kind"] for row in results),
@@ -72,8 +76,8 @@ def name_writer(row: Row) -> str:
     return f"{row['model']} with {PurePath(adapter).name}" if adapter else str(row["model"])
 
 
-def _read(output: Path, table: str, subjects: Mapping[Key, str]) -> list[Row]:
-    rows: list[Row] = read_table(output, table=table).to_pylist()
+def _rows_of(table: pa.Table, subjects: Mapping[Key, str]) -> list[Row]:
+    rows: list[Row] = table.to_pylist()
     for row in rows:
         key = Key(user_id=row["user_id"], kind=row["kind"], subject_id=row["subject_id"])
         row["key"] = key

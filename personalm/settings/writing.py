@@ -54,6 +54,16 @@ class Generation(Section):
     second of its work."""
 
     @property
+    def machine(self) -> Generation:
+        """What of it says how a model is loaded and run; how it draws is as by default."""
+        return Generation(
+            dtype=self.dtype,
+            device=self.device,
+            threads=self.threads,
+            max_batch_tokens=self.max_batch_tokens,
+        )
+
+    @property
     def network_dtype(self) -> Literal["auto", "float32", "bfloat16"]:
         """Number format in which a model is loaded; integers are packed from bfloat16."""
         return "bfloat16" if self.dtype == "int8" else self.dtype

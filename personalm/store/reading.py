@@ -47,13 +47,36 @@ def read_parts(path: str | Path, table: str, use: Callable[[Iterator[pa.Table]],
     `use` is called again with those of a newer one. Raises as `read_table` does.
     """
     schema_of(table)
+    return _read_newest(
+        path, lambda newest, files: use(files.read(file) for file in newest.files_of(table))
+    )
+
+
+def read_snapshot(path: str | Path) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+    """Return number, time and size of the newest snapshot, and the live rows of all its tables.
+
+    Raises as `read_table` does.
+    """
+
+    def read(newest: Snapshot, files: BucketFiles) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+        tables = {
+            name: pa.concat_tables([schema.empty_table(), *map(files.read, newest.files_of(name))])
+            for name, schema in TABLES.items()
+        }
+        return _describe(newest), tables
+
+    return _read_newest(path, read)
+
+
+def _read_newest(path: str | Path, use: Callable[[Snapshot, BucketFiles], T]) -> T:
+    """Give the newest snapshot to `use`; again, where that is no longer kept, the one by then."""
     layout, files = require_output(path)
     records = Records(files, layout)
     bucket_files = BucketFiles(files, layout)
     snapshot = _require_snapshot(records, layout)
     while True:
         try:
-            return use(bucket_files.read(file) for file in snapshot.files_of(table))
+            return use(snapshot, bucket_files)
         except StoreDamagedError:
             newer = _require_snapshot(records, layout)
             if newer.number == snapshot.number:

@@ -39,15 +39,24 @@ def verify(path: str | Path) -> tuple[str, ...]:
     # What has gone meanwhile was of a snapshot that is no longer kept.
     still_named = {file.path for snapshot in records.kept() for file in snapshot.files}
     problems += [problem for path, problem in damaged.items() if path in still_named]
-    if snapshots:
-        newest = snapshots[-1]
+    newest = snapshots[-1] if snapshots else None
+    while newest:
+        found: list[str] = []
         if damaged.keys().isdisjoint(file.path for file in newest.files):
-            problems += _check_keys(bucket_files, newest, num_buckets)
+            found += _check_keys(bucket_files, newest, num_buckets)
         if not is_shown(files, layout, newest):
-            problems.append(
+            found.append(
                 f"{layout.latest} does not lead to the files of snapshot {newest.number}; "
                 "the next run puts it right"
             )
+        # A run may have published meanwhile: `latest` leads to its files, and older ones may go.
+        newer = None
+        with suppress(StoreError):
+            newer = records.newest()
+        if newer is None or newer.number == newest.number:
+            problems += found
+            break
+        newest = newer
     return (*problems, *Artefacts(layout, files).find_problems())
 
 
@@ -89,7 +98,15 @@ def _check_files(bucket_files: BucketFiles, snapshots: list[Snapshot]) -> Iterat
 
 def _check_keys(bucket_files: BucketFiles, snapshot: Snapshot, num_buckets: int) -> Iterator[str]:
     """Yield what is wrong with the keys, bucket by bucket: a key has its place in one of them."""
+    try:
+        yield from _check_buckets(bucket_files, snapshot, num_buckets)
+    except StoreError as error:
+        yield str(error)
 
+
+def _check_buckets(
+    bucket_files: BucketFiles, snapshot: Snapshot, num_buckets: int
+) -> Iterator[str]:
     def keys_in(*tables: str) -> list[Key]:
         files = [file for table in tables for file in snapshot.files_of(table, bucket)]
         return [key for file in files for key in keys_of(bucket_files.read(file, columns=KEY))]

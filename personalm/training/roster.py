@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from personalm.discreet import Discreet
 from personalm.errors import ModelError
 from personalm.foreign import read_object
-from personalm.generation.deadlines import MARK
+from personalm.generation.deadlines import MARK, read_deadline
 from personalm.store.files import LocalFiles
 
 if TYPE_CHECKING:
@@ -112,10 +112,8 @@ def mark_models(
         if not num_users:
             continue
         last_day = datetime.now(UTC).date() + timedelta(days=retrain_days)
-        path = folder / MARK
-        if path.is_file():
-            last_day = min(last_day, date.fromisoformat(str(read_object(path).get("last_day"))))
-        LocalFiles().replace(path, json.dumps({"last_day": str(last_day)}).encode())
+        last_day = min(last_day, read_deadline(folder) or last_day)
+        LocalFiles().replace(folder / MARK, json.dumps({"last_day": str(last_day)}).encode())
         holdings.append(Holding(folder=folder, num_users=num_users, last_day=last_day))
     return tuple(holdings)
 

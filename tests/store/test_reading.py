@@ -10,7 +10,7 @@ import pytest
 
 from personalm.errors import StoreDamagedError, StoreError
 from personalm.store.bucket_files import BucketFiles
-from personalm.store.reading import read_table, status
+from personalm.store.reading import read_snapshot, read_table, status
 from personalm.store.schema import TABLES
 from personalm.store.sealing import seal
 from personalm.store.store import Store
@@ -44,6 +44,31 @@ def test_a_table_has_the_columns_of_the_contract(output: Path, table: str) -> No
 
     assert read_table(str(output), table).schema == TABLES[table]
     assert read_table(output, table).num_rows > 0
+
+
+def test_all_tables_of_a_report_are_of_one_snapshot(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit between two of them is not seen, or all of it is."""
+    run(output, wanted(*USERS))
+    read, is_first = BucketFiles.read, iter([True])
+
+    def commit_first(self: BucketFiles, file: DataFile, **options: Any) -> pa.Table:
+        rows = read(self, file, **options)
+        if next(is_first, False):
+            run(output, wanted(*USERS, version="v2"))
+        return rows
+
+    monkeypatch.setattr(BucketFiles, "read", commit_first)
+    snapshot, tables = read_snapshot(output)
+    newer, newer_tables = read_snapshot(output)
+
+    assert (snapshot["number"], newer["number"]) == (1, 2)
+    for found in (tables, newer_tables):
+        versions = {row["fingerprint"] for row in found["results"].to_pylist()}
+        assert len(versions) == 1
+    assert set(tables) == set(TABLES)
+    assert tables["results"] != newer_tables["results"]
 
 
 def test_pandas_reads_one_row_a_key_through_latest(output: Path) -> None:

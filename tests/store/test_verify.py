@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from personalm.store import verify as verifying
 from personalm.store.parquet import encode
 from personalm.store.sealing import seal
+from personalm.store.store import Store
 from personalm.store.verify import find_leftovers, verify
 from tests.store.world import run, wanted
 
@@ -65,6 +67,32 @@ def test_a_sound_folder_has_no_problems(published: Path) -> None:
     """Nor has one before its first snapshot of rows."""
     assert verify(published) == ()
     assert verify(str(published)) == ()
+
+
+@pytest.mark.parametrize("vacuums", [True, False])
+def test_a_run_that_publishes_meanwhile_is_no_problem(
+    published: Path,
+    vacuums: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`latest` leads elsewhere then, and the files of the older snapshot may be gone."""
+    versions = iter(["v3", "v4"])
+
+    def publish_first(*arguments: Any) -> Any:
+        for version in versions:
+            run(published, wanted("ada", "bo", version=version))
+            if vacuums:
+                store = Store.require(published)
+                with store.lock():
+                    store.vacuum(keep=1)
+            break
+        return check_buckets(*arguments)
+
+    check_buckets = verifying._check_buckets
+    monkeypatch.setattr(verifying, "_check_buckets", publish_first)
+
+    assert verify(published) == ()
+    assert next(versions, None) is None
 
 
 def test_a_missing_file_is_found(published: Path) -> None:

@@ -67,6 +67,16 @@ def test_models_that_hold_a_user_are_marked_and_others_are_not(tmp_path: Path) -
     assert not (tmp_path / "b" / MARK).exists()
 
 
+def test_a_damaged_mark_is_told_and_nothing_is_put_off(tmp_path: Path) -> None:
+    """A day that nobody can read is no reason to set a later one."""
+    (tmp_path / ROSTER).write_bytes(Roster.of({"u-1": None}).to_json())
+    (tmp_path / MARK).write_text('{"last_day": "soon"}')
+
+    with pytest.raises(ModelError, match="names no last day"):
+        mark_models([tmp_path], ["u-1"], retrain_days=3)
+    assert "soon" in (tmp_path / MARK).read_text()
+
+
 def test_forget_reaches_a_trained_model(
     tiny_gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
