@@ -125,8 +125,8 @@ def command(
     retry
         Also write what was rejected before, although nothing of it has changed.
     rebuild
-        Make the leak index anew, of the texts of today: every text that it has a say in is
-        written again.
+        Make the pool of strangers' texts and the leak index anew, of the texts of today: every
+        text that one of them has a say in is written again.
     """
     outcome = generate_content(
         config=config,

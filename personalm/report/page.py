@@ -95,7 +95,11 @@ def _why_not(row: Row) -> str | None:
         return "too little own writing" if is_little else "too few texts to compare with"
     if mark < Selection().min_own_mark:
         return f"own texts reach {mark:.1f} only"
-    return "too short, or too few strangers' texts of this length"
+    # What the run was set to ask for is not in the row.
+    return (
+        f"own texts reach {mark:.1f}; less than was asked, or the text is too short, "
+        "or too few strangers' texts are as long"
+    )
 
 
 def _way(score: float | None, mark: float | None) -> int:

@@ -183,7 +183,7 @@ class LocalFiles:
         try:
             _take(lock, path)
             with _in_words(path):
-                os.ftruncate(lock, 0)
+                self.call(os.ftruncate, lock, 0)
                 self.call(os.pwrite, lock, note.encode(), 0)
             self._probe(path.parent)
             yield
