@@ -93,9 +93,9 @@ class Drops:
         """What there is to say of it, the most frequent first."""
         lines = []
         if self.by_reason:
-            lines.append(f"rejected: {_list(self.by_reason)}")
+            lines.append(f"rejected: {list_counts(self.by_reason)}")
         if self.candidates:
-            dropped = _list(self.by_gate) or "none"
+            dropped = list_counts(self.by_gate) or "none"
             lines.append(f"of {self.candidates} candidates were dropped: {dropped}")
         return tuple(lines)
 
@@ -135,6 +135,7 @@ class Counts:
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-def _list(counts: Mapping[str, int]) -> str:
+def list_counts(counts: Mapping[str, int]) -> str:
+    """Return counts in words, the largest first: "echo 3, copy 1"."""
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     return ", ".join(f"{name} {number}" for name, number in ordered)

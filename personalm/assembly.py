@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from personalm.errors import SettingsError
@@ -171,7 +172,7 @@ class Assembly:
         """
         for first in (units := iter(units)):
             self.selector.voices.notes = notes or NoNotes()
-            yield from self.writer.write(_chain(first, units))
+            yield from self.writer.write(chain([first], units))
 
     @cached_property
     def selector(self) -> Selector:
@@ -246,11 +247,6 @@ def unload() -> None:
     _load_voice.cache_clear()
     _load_embedder.cache_clear()
     gc.collect()
-
-
-def _chain(first: Unit, others: Iterator[Unit]) -> Iterator[Unit]:
-    yield first
-    yield from others
 
 
 def _inspect(settings: Settings) -> ModelCard:

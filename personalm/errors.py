@@ -124,10 +124,6 @@ class ProgramError(PersonalmError):
     """A fault of the program itself; nothing is published."""
 
 
-class PersonalmWarning(UserWarning):
-    """Something was served in a lesser way than asked; the message says how."""
-
-
 class Stopped(KeyboardInterrupt):
     """The process was asked to end by a signal; its exit code is 128 + the signal."""
 

@@ -8,7 +8,6 @@ or that gives away more of the planted secrets than the settings allow.
 from __future__ import annotations
 
 import gc
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from personalm.training.corpus import Corpus
     from personalm.training.materials import Materials
     from personalm.training.measured import Measured
-
-LEAKS = "leak_report.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +181,8 @@ class _Job:
         self, best: Checkpoint, num_trained: int, *, replaces: bool, command: str
     ) -> Trained:
         """Measure the model as a run loads it; publish it, or say why not."""
-        from personalm.training.papers import (  # noqa: PLC0415 - loads torch
+        from personalm.training.leaks import judge_leaks  # noqa: PLC0415 - loads torch
+        from personalm.training.papers import (  # noqa: PLC0415 - the same
             tell_metrics,
             tell_provenance,
             write_papers,
@@ -198,7 +196,7 @@ class _Job:
         languages = settings.generation.languages or self.card.languages or self.corpus.languages
         after = self._measure(self._load(inspect_model(str(place.draft), languages=languages)))
         metrics = tell_metrics(materials, self.before.losses, after.losses, seed=settings.seed)
-        leaks = self._judge_leaks(after)
+        leaks = judge_leaks(place, self.before.canaries, after.canaries, self.training)
         provenance = tell_provenance(
             materials,
             settings=settings,
@@ -297,17 +295,6 @@ class _Job:
             draft_adapter(self.place, best, base=self.card.name)
         else:
             draft_model(self.place, best, base_folder=find_folder(self.card.name))
-
-    def _judge_leaks(self, after: Measured) -> dict[str, Any]:
-        """Return the leak report; where it is over the limits it is all that is left behind."""
-        from personalm.training.leaks import refuse_leaks, report_leaks  # noqa: PLC0415 - its like
-
-        report = report_leaks(self.before.canaries, after.canaries, self.training)
-        path = self.place.output.with_name(f"{self.place.output.name}.{LEAKS}")
-        if report["measured"] and not report["passed"]:
-            self.place.files.replace(path, json.dumps(report, indent=1).encode())
-        refuse_leaks(report, path)
-        return report
 
 
 def _list(counts: Mapping[str, int]) -> str:

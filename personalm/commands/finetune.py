@@ -85,13 +85,17 @@ def finetune(
 
 
 def _print(trained: Trained) -> None:
+    from personalm.training.card import describe_interval
+
     metrics = trained.metrics
     print(f"model published: {trained.folder}")
     for history in metrics["perplexity"]["after"]:
-        before, after = (_figure(metrics["perplexity"][s][history]) for s in ("before", "after"))
+        before, after = (
+            describe_interval(metrics["perplexity"][side][history]) for side in ("before", "after")
+        )
         print(f"  perplexity, history {history}: {before} before, {after} after")
     for name, interval in metrics["paired"].items():
-        print(f"  {name}: {_figure(interval)} nats a token")
+        print(f"  {name}: {describe_interval(interval)} nats a token")
     if trained.leaks["measured"]:
         once = trained.leaks["after"]["1"]
         print(
@@ -100,7 +104,3 @@ def _print(trained: Trained) -> None:
         )
     else:
         print("  leaks were not measured: training.canaries is 0")
-
-
-def _figure(interval: dict[str, float]) -> str:
-    return f"{interval['mean']:.3g} ({interval['low']:.3g} to {interval['high']:.3g})"

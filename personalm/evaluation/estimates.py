@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 _RESAMPLES = 2_000
 _SEED = 20_260
-_MIN_CEILING = 0.3
+MIN_CEILING = 0.3
+"""Where real texts reach less, nothing can be told of texts that were written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def ratio(values: Values, ceiling: Values) -> Estimate | None:
     pairs = np.stack([_clean(values), _clean(ceiling)])
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
     num = pairs.shape[1]
-    if not num or pairs[1].mean() < _MIN_CEILING:
+    if not num or pairs[1].mean() < MIN_CEILING:
         return None
     share = round(float(pairs[0].mean() / pairs[1].mean()), 4)
     if num == 1:

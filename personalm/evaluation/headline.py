@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-Figures = dict[str, Any]
+from personalm.evaluation.estimates import MIN_CEILING
 
-_MIN_CEILING = 0.3
+Figures = dict[str, Any]
 
 
 def headline_of(metrics: Figures) -> str:
@@ -16,7 +16,7 @@ def headline_of(metrics: Figures) -> str:
     lift, ceiling = metrics["swap_lift"]["random"], metrics["real_text_z"]
     if lift is None or ceiling is None or ceiling["low"] is None:
         return "Too few texts were written to say whether they sound like their users."
-    if ceiling["low"] <= _MIN_CEILING:
+    if ceiling["low"] <= MIN_CEILING:
         return (
             "These texts are too short, or too few, to tell users apart: even their own real texts "
             f"reach only {show(ceiling)}."

@@ -31,11 +31,12 @@ class RoutingEngine:
             yield from (draws[place] for place in range(len(batch)))
 
     def _run(self, batch: tuple[Prompt, ...]) -> dict[int, Draw]:
-        shares: dict[Engine, list[int]] = {}
+        shares: dict[int, tuple[Engine, list[int]]] = {}
         for place, prompt in enumerate(batch):
-            shares.setdefault(self._engine_of(prompt.key.kind), []).append(place)
+            engine = self._engine_of(prompt.key.kind)
+            shares.setdefault(id(engine), (engine, []))[1].append(place)
         draws: dict[int, Draw] = {}
-        for engine, places in shares.items():
+        for engine, places in shares.values():
             draws.update(
                 zip(places, engine.generate(batch[place] for place in places), strict=True)
             )

@@ -36,6 +36,11 @@ class Interaction(Discreet):
     text_id: str | None = None
     thread_id: str | None = None
 
+    @property
+    def seconds(self) -> float:
+        """Seconds since 1970, before all others where the time is unknown."""
+        return self.created_at.timestamp() if self.created_at else float("-inf")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Profile(Discreet):

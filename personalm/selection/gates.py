@@ -107,7 +107,7 @@ class Echo:
             self._repeats_wording(words, case)
             or self._takes_over_examples(text, case)
             or self._repeats_cue(text, case)
-            or any(_is_just(words, split_words(given)) for given in _asked(case))
+            or any(_is_just(words, split_words(given)) for given in case.told_texts)
         )
 
     def _repeats_wording(self, words: tuple[str, ...], case: Case) -> bool:
@@ -221,8 +221,7 @@ class Ungrounded:
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether the text speaks of things that nobody mentioned."""
-        given = (*case.topic_texts, case.instructions or "", *case.thread)
-        known = content_stems(given, case.language)
+        known = content_stems(case.told_texts, case.language)
         said = content_stems((text,), case.language) - content_stems((COMMON_WORDS,), case.language)
         return len(known) >= _MIN_SOURCE_WORDS and len(said & known) < self._min_share * len(said)
 
@@ -256,12 +255,6 @@ def build_gates(
                 f"there is no gate {name!r}", remedy=f"Gates are: {', '.join(_MAKERS)}."
             )
     return tuple(_MAKERS[name](selection, leaks) for name in names)
-
-
-def _asked(case: Case) -> tuple[str, ...]:
-    """Return the texts that a candidate may use and not merely repeat."""
-    wish = (case.instructions,) if case.instructions else ()
-    return (*case.topic_texts, *wish, *case.thread)
 
 
 def _is_just(words: tuple[str, ...], given: tuple[str, ...]) -> bool:

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from personalm.accounts import list_counts
 from personalm.discreet import Discreet
 from personalm.errors import is_of_a_row
 from personalm.hashing import user_digest
@@ -72,8 +73,7 @@ class Verdict(Discreet):
     def summary(self) -> str:
         """How many candidates each gate dropped, in words: "echo 3, copy 1"."""
         counts = Counter(c.dropped_by for c in self.candidates if c.dropped_by)
-        ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-        return ", ".join(f"{name} {number}" for name, number in ordered) or "none dropped"
+        return list_counts(counts) or "none dropped"
 
 
 class Selector:

@@ -315,7 +315,9 @@ class Store:
         self._require_lock()
         self._show()
         self.artefacts.tidy()
-        return tidy(self._files, self._layout, self._records, keep=keep or self._keep)
+        return tidy(
+            self._files, self._layout, self._records, keep=self._keep if keep is None else keep
+        )
 
     def _show(self) -> None:
         """Let `latest` lead to the newest snapshot."""

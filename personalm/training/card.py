@@ -72,20 +72,28 @@ def _describe(facts: CardFacts) -> str:
 def _measures(metrics: Mapping[str, Any]) -> str:
     after, before = metrics["after"], metrics["before"]
     rows = [
-        (words, _figure(before["perplexity"][name]), _figure(after["perplexity"][name]))
+        (
+            words,
+            describe_interval(before["perplexity"][name]),
+            describe_interval(after["perplexity"][name]),
+        )
         for name, words in _HISTORIES.items()
     ]
     mixes = metrics["ngram_mix"]
     rows += [
         (
             f"none, mixed with n-grams of {whose}",
-            _figure(mixes["before"]["perplexity"][name]),
-            _figure(mixes["after"]["perplexity"][name]),
+            describe_interval(mixes["before"]["perplexity"][name]),
+            describe_interval(mixes["after"]["perplexity"][name]),
         )
         for name, whose in _MIXES.items()
     ]
     paired = [
-        (name.replace("_", " "), _figure(before["paired"][name]), _figure(after["paired"][name]))
+        (
+            name.replace("_", " "),
+            describe_interval(before["paired"][name]),
+            describe_interval(after["paired"][name]),
+        )
         for name in after["paired"]
     ]
     return (
@@ -124,7 +132,8 @@ def _origin(provenance: Mapping[str, Any]) -> str:
     return f"    {provenance['command']}\n\n```json\n{json.dumps(dict(provenance), indent=1)}\n```"
 
 
-def _figure(interval: Mapping[str, float]) -> str:
+def describe_interval(interval: Mapping[str, float]) -> str:
+    """Return an interval in words: mean, low and high."""
     return f"{interval['mean']:.3g} ({interval['low']:.3g} to {interval['high']:.3g})"
 
 

@@ -41,7 +41,7 @@ class Conversations(Discreet):
                 if each.thread_id is not None and each.text.strip():
                     threads[each.thread_id].append((row, each))
         for turns in threads.values():
-            turns.sort(key=lambda turn: _time_of(turn[1]))
+            turns.sort(key=lambda turn: turn[1].seconds)
         return cls(authors, dict(threads))
 
     def before(self, author: int, text: Interaction) -> Before | None:
@@ -61,7 +61,3 @@ class Conversations(Discreet):
                 for writer, turn in turns[:asked]
             ),
         )
-
-
-def _time_of(text: Interaction) -> float:
-    return text.created_at.timestamp() if text.created_at else float("-inf")

@@ -143,7 +143,7 @@ def _without_duplicates(
         if interaction.text.strip()
     ]
     # A text without a time stands before all others, as it does in its history.
-    rows.sort(key=lambda row: _time_of(profiles[row[0]].interactions[row[1]]))
+    rows.sort(key=lambda row: profiles[row[0]].interactions[row[1]].seconds)
     texts = [profiles[author].interactions[place].text for author, place in rows]
     twins = {rows[row] for row in find_duplicates(texts, max_similarity)}
     counts["texts"] = len(rows)
@@ -159,10 +159,6 @@ def _without_duplicates(
         )
         for author, profile in enumerate(profiles)
     )
-
-
-def _time_of(interaction: Interaction) -> float:
-    return interaction.created_at.timestamp() if interaction.created_at else float("-inf")
 
 
 def _targets(

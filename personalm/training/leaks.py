@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,30 @@ if TYPE_CHECKING:
 
     from personalm.settings import Training
     from personalm.training.canaries import CanaryScore
+    from personalm.training.workplace import Workplace
+
+LEAKS = "leak_report.json"
 
 _JUDGED = str(REPEATS[0])
 """Near-duplicates are removed, so texts of users are learned once, as these canaries are."""
+
+
+def judge_leaks(
+    place: Workplace,
+    before: Sequence[CanaryScore],
+    after: Sequence[CanaryScore],
+    training: Training,
+) -> dict[str, Any]:
+    """Return the leak report; where it is over the limits it is all that is left behind.
+
+    Raises TrainingError there.
+    """
+    report = report_leaks(before, after, training)
+    path = place.output.with_name(f"{place.output.name}.{LEAKS}")
+    if report["measured"] and not report["passed"]:
+        place.files.replace(path, json.dumps(report, indent=1).encode())
+    refuse_leaks(report, path)
+    return report
 
 
 def report_leaks(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from personalm.generation.adapters import PROVENANCE
 from personalm.training.card import CardFacts, write_card
+from personalm.training.leaks import LEAKS
 from personalm.training.measures import summarise
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from personalm.training.measures import Losses
 
 METRICS = "metrics.json"
-LEAKS = "leak_report.json"
 
 SCRATCH_NAME = "a new GPT-2"
 
