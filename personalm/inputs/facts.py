@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from personalm.inputs.contract import Form
 from personalm.inputs.nested import is_list
+from personalm.inputs.report import Effect
 from personalm.inputs.texts import is_text_type, plain
 from personalm.inputs.values import Conversion
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TIME = "time"
+_FIRST_DAY, _LAST_DAY = ((day - _EPOCH.date()).days for day in (date.min, date.max))
 
 
 def is_fact_type(kind: pa.DataType) -> bool:
@@ -69,10 +72,19 @@ def fact_values(
     if pa.types.is_decimal(values.type):
         values = values.cast(pa.float64(), safe=False)
     if pa.types.is_date(values.type):
-        values = values.cast(pa.date32()).cast(pa.string())
+        values = _dates(values.cast(pa.date32()), place, tally)
     numbers: list[Any] = values.to_pylist()
     # NaN is how pandas writes a missing number; an infinite one says nothing in a text either.
     return [None if isinstance(v, float) and not math.isfinite(v) else v for v in numbers]
+
+
+def _dates(values: pa.Array[Any], place: Place, tally: Tally) -> pa.Array[Any]:
+    """Return dates in ISO form, null where no calendar has them."""
+    days = values.cast(pa.int32())
+    is_far = pc.or_(pc.less(days, _FIRST_DAY), pc.greater(days, _LAST_DAY))
+    what = "dates lie outside the years 1 to 9999, and count as missing"
+    tally.mark(place, is_far, Effect.MISSING, what)
+    return pc.if_else(is_far, pa.scalar(None, pa.date32()), values).cast(pa.string())
 
 
 def to_times(values: pa.Array[Any]) -> list[datetime | None]:

@@ -394,3 +394,15 @@ def test_a_column_that_is_there_twice_and_is_not_asked_for_does_no_harm(
 
     assert [row["user_id"] for row in rows] == ["a"]
     assert column in str(make_report([tally]).findings)
+
+
+def test_a_date_that_no_calendar_has_is_no_fact(write: Write) -> None:
+    """It is counted as missing; Arrow would write its number of days, in words."""
+    days = pa.array([2**31 - 1, -(2**31), 0, None], pa.int32()).cast(pa.date32())
+    path = write("a.parquet", {"user_id": list("abcd"), "born": days})
+    tally = Tally("profiles")
+
+    rows = _read(PROFILES, Inputs(profiles=(path,)), tally)
+
+    assert [decode_facts(row[FACTS]) for row in rows] == [{}, {}, {"born": "1970-01-01"}, {}]
+    assert "outside the years 1 to 9999" in str(make_report([tally]).findings)

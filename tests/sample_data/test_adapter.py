@@ -22,13 +22,15 @@ def test_a_run_can_use_it() -> None:
     assert card.name == "bundled:smollm2-135m"
     assert card.adapter
     assert card.languages == ("en",)
+    assert card.learned_kinds == ("post",)
+    assert card.writer_of("note").adapter is None
 
 
 def test_it_is_small_and_says_how_it_was_made() -> None:
     """By a command of a clone, with nothing of the machine it was made on."""
     assert sum(path.stat().st_size for path in ADAPTER.iterdir()) <= MOST_BYTES
     papers = json.loads((ADAPTER / "training.json").read_text())
-    assert papers["command"] == (
+    assert papers["command"].startswith(
         "personalm finetune --config examples/finetune-sample.toml --output sample_data/adapter"
     )
     assert papers["command"] in (ADAPTER / "README.md").read_text()
