@@ -6,23 +6,22 @@ and a batch agree. Everything is synchronous; the model is loaded once a process
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from personalm.assembly import Assembly
 from personalm.assembly import unload as forget_models
 from personalm.discreet import Discreet
 from personalm.errors import InputError
+from personalm.generations import Generation, Generations
 from personalm.hashing import subject_id_of
 from personalm.inputs.given import read_given, read_text
 from personalm.inputs.ids import canonical_id
 from personalm.inputs.lookup import find_user
 from personalm.inputs.texts import clean_text
 from personalm.records import (
-    Candidate,
     Outcome,
     Profile,
     Rejection,
@@ -37,91 +36,11 @@ from personalm.store.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
     import pyarrow as pa
 
     from personalm.settings import Settings
 
 __all__ = ["Generation", "Generations", "generate_for", "generate_many", "read_results", "unload"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
-    """A text for one user, how it was chosen, and where it comes from.
-
-    `text` is `None` where the request was rejected; `reason` then says why. `style_score` is 0
-    for a stranger and `own_mark` for the user's own texts; both are `None` where they abstain.
-    """
-
-    text: str | None
-    style_score: float | None
-    style_cosine: float | None
-    own_mark: float | None
-    candidates: tuple[Candidate, ...]
-    prompt: str | None
-    provenance: Mapping[str, object]
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        return self.text if self.text is not None else f"(no text: {self.reason})"
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{'<b>chosen</b>' if c.number == self.provenance.get('chosen') else c.number}"
-            f"</td><td>{html.escape(c.text)}</td><td>{_number(c.style_score)}</td>"
-            f"<td>{_number(c.style_cosine)}</td>"
-            f"<td>{html.escape(c.dropped_by or '')}</td></tr>"
-            for c in self.candidates
-        )
-        return (
-            f"<p>{html.escape(str(self))}</p><table><tr><th></th><th>candidate</th>"
-            f"<th>style score</th><th>style cosine</th><th>dropped by</th></tr>{rows}</table>"
-        )
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the candidates as a table, one row each."""
-        import pandas as pd  # noqa: PLC0415 - heavy, and wanted by few
-
-        columns = ("number", "text", "style_cosine", "style_score", "dropped_by", "finish")
-        rows = [{name: getattr(c, name) for name in columns} for c in self.candidates]
-        return pd.DataFrame(rows, columns=list(columns))
-
-
-@dataclass(frozen=True, slots=True)
-class Generations(Sequence[Generation]):
-    """Texts for several users, in the order in which they were asked for."""
-
-    items: tuple[Generation, ...]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - an index or a slice
-        return self.items[index]
-
-    def __iter__(self) -> Iterator[Generation]:
-        return iter(self.items)
-
-    def _repr_html_(self) -> str:
-        return "".join(generation._repr_html_() for generation in self.items)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row a text."""
-        import pandas as pd  # noqa: PLC0415 - heavy, and wanted by few
-
-        return pd.DataFrame(
-            [
-                {
-                    **g.provenance,
-                    "text": g.text,
-                    "style_cosine": g.style_cosine,
-                    "style_score": g.style_score,
-                    "own_mark": g.own_mark,
-                    "reason": g.reason,
-                }
-                for g in self.items
-            ]
-        )
 
 
 def generate_for(
@@ -195,12 +114,12 @@ def generate_many(
     generations = []
     for number, plan in enumerate(plans):
         if isinstance(plan, Rejection):
-            generations.append(_describe(Outcome(rejection=plan), prompt=None))
+            generations.append(Generation.of(Outcome(rejection=plan), prompt=None))
         else:
             done = written[str(number)]
             draws = done.draws.get(plan.request.key)
             prompt = draws[0].prompt.text if draws else None
-            generations.append(_describe(done.outcomes[0], prompt=prompt))
+            generations.append(Generation.of(done.outcomes[0], prompt=prompt))
     return Generations(tuple(generations))
 
 
@@ -291,34 +210,3 @@ def _request(assembly: Assembly, user: UserInputs, wish: _Wish) -> Request | Rej
 def _unit(number: int, task: Task) -> Unit:
     """Make a unit of one task: its batch has the user alone, whoever else is asked for."""
     return Unit(unit_id=str(number), bucket=0, tasks=(task,))
-
-
-def _describe(outcome: Outcome, *, prompt: str | None) -> Generation:
-    result, rejection = outcome.result, outcome.rejection
-    row = result or rejection
-    assert row is not None  # noqa: S101 - an outcome is one of the two
-    provenance: dict[str, object] = {
-        "user_id": row.key.user_id,
-        "kind": row.key.kind,
-        "subject_id": row.key.subject_id,
-        "fingerprint": row.fingerprint,
-    }
-    if result:
-        provenance |= {
-            name: getattr(result, name)
-            for name in ("tier", "language", "chosen", "model", "adapter", "prompt_hash", "seed")
-        }
-    return Generation(
-        text=result.text if result else None,
-        style_score=result.style_score if result else None,
-        style_cosine=result.style_cosine if result else None,
-        own_mark=result.own_mark if result else None,
-        candidates=outcome.candidates,
-        prompt=prompt,
-        provenance=provenance,
-        reason=f"{rejection.reason}: {rejection.message}" if rejection else None,
-    )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

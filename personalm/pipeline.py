@@ -7,39 +7,33 @@ and nothing of Parquet, Prefect or torch.
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from personalm.accounts import EVERYTHING, Counts, Drops, Scope
 from personalm.assembly import Assembly
+from personalm.common_artefacts import make_missing
 from personalm.errors import faults_in_words
 from personalm.hashing import digest
 from personalm.inputs.spill import Spill
 from personalm.intake import Intake, num_buckets_of, read_inputs
-from personalm.leaks import make_leaks
 from personalm.progress import SilentProgress
-from personalm.remote import place_of
-from personalm.settings import Settings
+from personalm.run_spec import RunSpec
 from personalm.store.journal import Journal
-from personalm.store.object_files import files_at
 from personalm.store.store import Store
-from personalm.strangers import make_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from personalm.planning.ledger import Plan
     from personalm.progress import Progress
     from personalm.records import Outcome
-    from personalm.store.artefacts import Artefacts
+    from personalm.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-_SPEC = "spec.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +99,17 @@ class Run:
 
     @classmethod
     def _attach(cls, folder: Path) -> Run:
-        folder = place_of(folder)
-        spec = json.loads(files_at(folder).read(folder / _SPEC))
-        settings = Settings.model_validate(spec["settings"])
+        spec = RunSpec.read(folder)
         journal = Journal.attach(folder)
-        assembly = Assembly(settings)
-        store = Store.open(settings.output, buckets=len(spec["limits"]))
+        assembly = Assembly(spec.settings)
+        store = Store.open(spec.settings.output, buckets=len(spec.limits))
         assembly.use(store.artefacts)
         return cls(
             intake=Intake(
                 assembly=assembly,
                 spilled=Spill.attach(journal.spill_folder),
-                limits=spec["limits"],
-                scope=_read_scope(spec["scope"]),
+                limits=spec.limits,
+                scope=spec.scope,
             ),
             store=store,
             journal=journal,
@@ -247,7 +239,7 @@ def open_run(
             assembly.use(store.artefacts)
         make_missing(assembly, store.artefacts, spilled, rebuild=rebuild)
         intake = Intake.of(assembly, spilled, limit=limit, scope=scope, progress=progress)
-        _write_spec(journal.folder, settings, intake)
+        RunSpec.of(settings, intake).write(journal.folder)
         yield Run(intake=intake, store=store, journal=journal)
 
 
@@ -273,45 +265,6 @@ def run(
         return opened.publish(reports)
 
 
-def make_missing(
-    assembly: Assembly, artefacts: Artefacts, spilled: Spill, *, rebuild: bool = False
-) -> None:
-    """Make of all users together what a folder does not have, or everything on demand."""
-    selection = assembly.settings.selection
-    if rebuild or assembly.pool is None:
-        assembly.pool = make_pool(
-            spilled,
-            artefacts,
-            selection=selection,
-            embedder_name=assembly.embedder_name,
-            open_embedder=assembly.open_embedder,
-            detect_language=assembly.detect_language,
-        )
-    is_asked = assembly.needs_leaks(has_requests=spilled.has_requests)
-    if is_asked and (rebuild or assembly.leaks is None):
-        assembly.leaks = make_leaks(
-            spilled, artefacts, items=assembly.catalogue.items, selection=selection
-        )
-
-
 def _count(outcomes: Sequence[Outcome]) -> Counts:
     num_results = sum(outcome.result is not None for outcome in outcomes)
     return Counts(results=num_results, rejections=len(outcomes) - num_results)
-
-
-def _write_spec(folder: Path, settings: Settings, intake: Intake) -> None:
-    """Leave what a worker needs to know in the run's folder: of users, digests alone."""
-    whole = settings.model_copy(update={"output": settings.output.resolve()})
-    scope = intake.scope
-    users = None if scope.users is None else sorted(scope.users)
-    spec = {
-        "settings": whole.model_dump(mode="json"),
-        "limits": list(intake.limits),
-        "scope": {**asdict(scope), "users": users},
-    }
-    files_at(folder).replace(folder / _SPEC, json.dumps(spec).encode())
-
-
-def _read_scope(values: Mapping[str, Any]) -> Scope:
-    users = values["users"]
-    return Scope(**{**values, "users": None if users is None else frozenset(users)})

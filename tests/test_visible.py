@@ -177,10 +177,10 @@ def test_a_command_prints_its_errors_visibly(
     attack: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And so do the texts of `generate`."""
-    from personalm import api  # noqa: PLC0415 - the command loads it when it runs
+    from personalm import api, generations  # noqa: PLC0415 - the command loads it when it runs
     from personalm.cli import app  # noqa: PLC0415 - the same
 
-    written = api._describe(outcome(ATTACKS[attack]), prompt=None)
+    written = generations.Generation.of(outcome(ATTACKS[attack]), prompt=None)
     monkeypatch.setattr("sys.argv", ["personalm", "generate", "u", "--candidates"])
     for generation in (written, replace(written, text=ATTACKS[attack])):
         monkeypatch.setattr(api, "generate_for", lambda *_, found=generation, **__: found)

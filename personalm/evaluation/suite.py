@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from personalm.assembly import Assembly
+from personalm.common_artefacts import make_missing
 from personalm.errors import SettingsError, faults_in_words
 from personalm.evaluation.estimates import Estimate
 from personalm.evaluation.people import choose_people
 from personalm.evaluation.session import Session
 from personalm.evaluation.stage import Stage
 from personalm.intake import num_buckets_of, read_inputs
-from personalm.pipeline import make_missing
 from personalm.store.artefacts import Artefacts
 from personalm.store.layout import Layout
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from personalm.accounts import Counts
-from personalm.api import _describe
+from personalm.generations import Generation
 from personalm.records import Candidate, Key, Outcome, Reason, Rejection, Result, Stage
 from personalm.report.page import name_writer, render_report
 from personalm.store.store import Store
@@ -182,7 +182,7 @@ def test_a_notebook_shows_payloads_as_text() -> None:
     """The same holds for the table of a generation."""
     for payload in PAYLOADS:
         written = replace(outcome(payload, payload))
-        shown = _describe(written, prompt=payload)._repr_html_()
+        shown = Generation.of(written, prompt=payload)._repr_html_()
 
         parser = Tags()
         parser.feed(shown)

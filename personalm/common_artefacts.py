@@ -1,0 +1,34 @@
+"""What is made of all users together: the pool of strangers' texts, and the leak index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from personalm.leaks import make_leaks
+from personalm.strangers import make_pool
+
+if TYPE_CHECKING:
+    from personalm.assembly import Assembly
+    from personalm.inputs.spill import Spill
+    from personalm.store.artefacts import Artefacts
+
+
+def make_missing(
+    assembly: Assembly, artefacts: Artefacts, spilled: Spill, *, rebuild: bool = False
+) -> None:
+    """Make of all users together what a folder does not have, or everything on demand."""
+    selection = assembly.settings.selection
+    if rebuild or assembly.pool is None:
+        assembly.pool = make_pool(
+            spilled,
+            artefacts,
+            selection=selection,
+            embedder_name=assembly.embedder_name,
+            open_embedder=assembly.open_embedder,
+            detect_language=assembly.detect_language,
+        )
+    is_asked = assembly.needs_leaks(has_requests=spilled.has_requests)
+    if is_asked and (rebuild or assembly.leaks is None):
+        assembly.leaks = make_leaks(
+            spilled, artefacts, items=assembly.catalogue.items, selection=selection
+        )
