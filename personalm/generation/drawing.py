@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from personalm.generation.captured import Stages
     from personalm.generation.loading import LoadedModel
+    from personalm.generation.stages import Stages
     from personalm.records import Sampling
 
     Step = tuple[float, float, float]
@@ -87,10 +87,8 @@ class Drawings:
         )
         if not (self._captures and shares_prefixes(model) and sampler.has_fixed_work):
             return StepwiseDrawing(model, group, self._heads, sampler)
-        from personalm.generation.captured import (  # noqa: PLC0415 - of no use without a GPU
-            CapturedDrawing,
-            Stages,
-        )
+        from personalm.generation.captured import CapturedDrawing  # noqa: PLC0415 - for a GPU alone
+        from personalm.generation.stages import Stages  # noqa: PLC0415 - the same
 
         if self._stages is None:
             # Shapes are rounded up, mostly by less than half.

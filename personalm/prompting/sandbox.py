@@ -10,17 +10,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from jinja2 import StrictUndefined, pass_context
+from jinja2 import StrictUndefined
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
-from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from personalm.prompting.context import MAPPING_METHODS
 from personalm.prompting.cutting import cut_text, fold_spaces
-from personalm.prompting.effort import Effort
 from personalm.prompting.headline import headline_of
-from personalm.prompting.metering import COMPARE, FILTER, JOIN, LOOP, PAY, TEST, meter
+from personalm.prompting.hooks import (
+    HOOKS,
+    EffortContext,
+    effort_of,
+    finish,
+    is_plain,
+    pay_for_filter,
+    pay_for_search,
+)
+from personalm.prompting.metering import meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +35,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from jinja2.nodes import EvalContext
     from jinja2.nodes import Template as Tree
+    from jinja2.runtime import Context
+
+    from personalm.prompting.effort import Effort
 
 _Value: TypeAlias = object
 
@@ -53,20 +63,6 @@ _OWN_FILTERS: dict[str, Callable[..., str]] = {
 _GLOBALS = ("range", "namespace")
 _MAX_NUMBER = 2**63
 _CALL = 10
-_LETTERS_SEARCHED_AT_ONCE = 64
-
-
-class _Context(Context):
-    """The names of one rendering, and its effort."""
-
-    effort: Effort
-
-    def derived(self, locals: dict[str, object] | None = None) -> _Context:  # noqa: A002 - Jinja's
-        """Share the effort with a block."""
-        context = super().derived(locals)
-        assert isinstance(context, _Context)  # noqa: S101 - the environment makes no other
-        context.effort = _effort(self)
-        return context
 
 
 class _Method(StrictUndefined):
@@ -87,7 +83,7 @@ class _Method(StrictUndefined):
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment of all templates of prompts."""
 
-    context_class = _Context
+    context_class = EffortContext
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self) -> None:
@@ -98,10 +94,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             keep_trailing_newline=False,
             # A prompt is plain text: an escaped apostrophe would reach the model as it stands.
             autoescape=False,
-            finalize=_finish,
+            finalize=finish,
         )
         self.globals = {name: self.globals[name] for name in _GLOBALS}
-        self.filters = {name: FILTERS[name] for name in FILTER_NAMES} | _OWN_FILTERS | _HOOKS
+        self.filters = {name: FILTERS[name] for name in FILTER_NAMES} | _OWN_FILTERS | HOOKS
         self.known_filters = frozenset(FILTER_NAMES | _OWN_FILTERS.keys())
 
     def load(self, source: str) -> Template:
@@ -147,18 +143,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         **kwargs: _Value,
     ) -> _Value:
         """Call a method or a macro; the text or mapping that it works on is paid for."""
-        effort = _effort(__context)
+        effort = effort_of(__context)
         effort.spend(_CALL)
         if isinstance(__obj, _Method):
             return __obj.run(effort, args)
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str):
-            _pay_for_search(effort, owner, args)
+            pay_for_search(effort, owner, args)
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: _Value, right: _Value) -> _Value:
         """Compute with numbers of a bounded size; join texts and lists by `+` only."""
-        effort = _effort(context)
+        effort = effort_of(context)
         effort.spend(1)
         if all(isinstance(x, int | float) for x in (left, right)) and operator != "**":
             result = super().call_binop(context, operator, left, right)
@@ -183,11 +179,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Apply a listed filter to a plain value that was paid for; what comes out is plain."""
         if name not in self.known_filters or context is None:
             raise SecurityError(f"templates may not use the filter {name}")
-        effort = _effort(context)
+        effort = effort_of(context)
         if name not in {"default", "d"}:  # it only chooses
-            _pay_for_filter(effort, name, value, [*(args or ()), *(kwargs or {}).values()])
+            pay_for_filter(effort, name, value, [*(args or ()), *(kwargs or {}).values()])
         result = super().call_filter(name, value, args, kwargs, context, eval_ctx)
-        return result if _is_plain(result) else list(effort.take(result))
+        return result if is_plain(result) else list(effort.take(result))
 
     def call_test(  # noqa: PLR0917 - the same
         self,
@@ -202,100 +198,5 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if context is None:
             raise SecurityError(f"templates may not use the test {name}")
         for each in (value, *(args or ())):
-            _effort(context).look_at(each)
+            effort_of(context).look_at(each)
         return bool(super().call_test(name, value, args, kwargs, context, eval_ctx))
-
-
-def _effort(context: Context) -> Effort:
-    assert isinstance(context, _Context)  # noqa: S101 - the environment makes no other
-    if not hasattr(context, "effort"):
-        context.effort = Effort()
-    return context.effort
-
-
-def _is_plain(value: _Value) -> bool:
-    return value is None or isinstance(value, str | int | float | list | tuple | dict | range)
-
-
-def _pay_for_search(effort: Effort, value: _Value, args: Sequence[_Value]) -> None:
-    """Pay for a walk through a value, in which each letter may be looked for among others."""
-    length = len(value) if isinstance(value, str | list | tuple | dict | range) else 1
-    effort.spend(length)
-    for text in args:
-        effort.look_at(text)
-        if isinstance(text, str):
-            effort.spend(length * (len(text) // _LETTERS_SEARCHED_AT_ONCE))
-
-
-def _pay_for_filter(effort: Effort, name: str, value: _Value, args: Sequence[_Value]) -> None:
-    is_copied = isinstance(value, str) or name in {"join", "string"}
-    (effort.copy if is_copied else effort.look_at)(value)
-    length = len(value) if isinstance(value, str | list | tuple | dict | range) else 1
-    if name in {"join", "replace"}:
-        # Each of the letters or values may bring in a whole text.
-        effort.spend(length * sum(len(text) for text in args if isinstance(text, str)))
-    elif name == "sum" and not all(isinstance(x, int | float) for x in args):
-        raise SecurityError("templates may add up numbers only")
-    elif name == "list":
-        effort.spend(length)
-    else:
-        _pay_for_search(effort, value, args)
-
-
-@pass_context
-def _finish(context: Context, value: _Value) -> _Value:
-    """Pay for what is written."""
-    _effort(context).copy(value)
-    return value
-
-
-@pass_context
-def _pay(context: Context, value: _Value, units: int) -> _Value:
-    """Pay for the body of a macro."""
-    _effort(context).spend(units)
-    return value
-
-
-@pass_context
-def _loop(context: Context, values: _Value, units: int) -> _Value:
-    """Pay for all turns of a loop before the first one."""
-    if isinstance(values, str | list | tuple | dict | range):
-        _effort(context).spend(len(values) * units)
-    return values
-
-
-@pass_context
-def _look(context: Context, value: _Value) -> _Value:
-    """Pay for a comparison."""
-    _effort(context).look_at(value)
-    return value
-
-
-@pass_context
-def _join(context: Context, values: Sequence[_Value]) -> str:
-    """Join by `~`."""
-    _effort(context).copy(values)
-    return "".join(map(str, values))
-
-
-@pass_context
-def _apply(
-    context: Context, value: _Value, name: str, /, *args: _Value, **kwargs: _Value
-) -> _Value:
-    return context.environment.call_filter(name, value, args, kwargs, context=context)
-
-
-@pass_context
-def _ask(context: Context, value: _Value, name: str, /, *args: _Value, **kwargs: _Value) -> _Value:
-    return context.environment.call_test(name, value, args, kwargs, context=context)
-
-
-# Their names hold a space, so that no template can name them.
-_HOOKS = {
-    PAY: _pay,
-    LOOP: _loop,
-    COMPARE: _look,
-    JOIN: _join,
-    FILTER: _apply,
-    TEST: _ask,
-}

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalm.generation import captured
+from personalm.generation import stages
 from personalm.generation.captured import CapturedDrawing, _round
 from personalm.generation.loading import LoadedModel, load_model
 from personalm.generation.torch_engine import TorchEngine
@@ -148,13 +148,13 @@ def test_stages_that_were_not_used_for_long_are_let_go(
     model: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recordings hold memory, so there is a limit to them."""
-    monkeypatch.setattr(captured, "_MAX_STAGES", 2)
+    monkeypatch.setattr(stages, "_MAX_STAGES", 2)
     engine = TorchEngine(model, max_batch_tokens=600, captures=True)
     for order in (prompts, prompts):
         assert list(engine.generate(iter(order))) == stepwise(model, *order)
-    stages = engine._drawings._stages
-    assert stages is not None
-    assert len(stages) <= 2
+    kept = engine._drawings._stages
+    assert kept is not None
+    assert len(kept) <= 2
 
 
 def test_rows_that_end_by_chance_leave_gaps_and_the_others_move(
@@ -180,7 +180,7 @@ def test_groups_of_the_usual_size_that_find_no_memory_take_what_they_need(
 ) -> None:
     """A card that others use as well has less than its size promises."""
     asked: list[int] = []
-    memory_like = captured._memory_like
+    memory_like = stages._memory_like
 
     def limited(layers: Any, num_columns: int) -> Any:
         asked.append(num_columns)
@@ -188,7 +188,7 @@ def test_groups_of_the_usual_size_that_find_no_memory_take_what_they_need(
             raise torch.OutOfMemoryError
         return memory_like(layers, num_columns)
 
-    monkeypatch.setattr(captured, "_memory_like", limited)
+    monkeypatch.setattr(stages, "_memory_like", limited)
 
     assert recorded(model, *prompts) == stepwise(model, *prompts)
     assert asked[0] == 16_384 * 3 // 2
