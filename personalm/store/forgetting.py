@@ -29,10 +29,10 @@ from personalm.store.notes import erase_notes
 from personalm.store.object_files import files_at
 from personalm.store.schema import TABLES
 from personalm.store.scratch import clear_scratch
-from personalm.store.snapshots import DataFile, Records, Snapshot
+from personalm.store.snapshots import DataFile, Records
 from personalm.store.store import Store
 from personalm.store.tidying import list_data, list_unfinished, named_by
-from personalm.store.views import is_shown, show
+from personalm.store.views import ensure_shown, remove_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -154,7 +154,7 @@ class _Eraser:
             if others.num_rows:
                 kept.append(self._bucket_files.write(file.table, file.bucket, others))
         if not erased:
-            self._show(base)
+            ensure_shown(self._files, self._layout, base)
             return None, {}
         snapshot = replace(
             base,
@@ -169,7 +169,7 @@ class _Eraser:
         # Whoever has written one of these can commit it no more once the number is taken.
         self._shut_out = list_data(self._files, self._layout)
         self._records.create(snapshot)
-        self._show(snapshot)
+        ensure_shown(self._files, self._layout, snapshot)
         return snapshot.number, {table: erased[table] for table in TABLES}
 
     def remove_snapshots(self) -> int:
@@ -211,10 +211,7 @@ class _Eraser:
         Whoever was about to commit such a file, having lost the lock, is shut out first.
         """
         layout, files = self._layout, self._files
-        views = {layout.view(snapshot.number).name for snapshot in self._records.kept()}
-        for name in files.names(layout.views):
-            if name not in views:
-                files.remove_tree(layout.views / name)
+        remove_views(files, layout, (snapshot.number for snapshot in self._records.kept()))
         for unfinished in list_unfinished(files, layout):
             files.remove(unfinished)
         unnamed = list_data(files, layout) - named_by(self._records)
@@ -240,10 +237,6 @@ class _Eraser:
                 return True
             self._is_held[file.path] = bool(pc.any(pc.is_in(found, self._users)).as_py())
         return self._is_held[file.path]
-
-    def _show(self, snapshot: Snapshot) -> None:
-        if not is_shown(self._files, self._layout, snapshot):
-            show(self._files, self._layout, snapshot)
 
 
 def _clear(

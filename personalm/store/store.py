@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,12 @@ from personalm.store.notes import Notes, install_notes, name_of
 from personalm.store.object_files import files_at
 from personalm.store.publication import Publication
 from personalm.store.resuming import resume_run
+from personalm.store.rollback import commit_again
 from personalm.store.schema import KEY, keys_of
 from personalm.store.scratch import clear_scratch
 from personalm.store.snapshots import Records, Snapshot
 from personalm.store.tidying import RETAINED, list_data, tidy
-from personalm.store.views import is_shown, show
+from personalm.store.views import ensure_shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -194,7 +195,7 @@ class Store:
         snapshot, listed = self._records.by_run().get(journal.run_id), None
         if snapshot is None:
             snapshot, listed = self._merge(journal, units, withdrawn, counts)
-        self._show()
+        ensure_shown(self._files, self._layout, self.snapshot)
         self.record_run(
             {
                 "run_id": journal.run_id,
@@ -222,30 +223,8 @@ class Store:
         recorded; then nothing changes.
         """
         self._settle()
-        base, next_number = self._records.head()
-        try:
-            wanted = self._records.read(number)
-        except FileNotFoundError:
-            wanted = None
-        if base is None or wanted is None:
-            kept = ", ".join(str(snapshot.number) for snapshot in self.snapshots) or "none"
-            raise StoreError(
-                f"snapshot {number} of {self._layout.root} is not kept",
-                remedy=f"These are: {kept}.",
-            )
-        for file in wanted.files:
-            self._bucket_files.read(file, columns=KEY)
-        if wanted.files == base.files:
-            return base
-        snapshot = replace(
-            wanted,
-            number=next_number,
-            parent=base.number,
-            created_at=datetime.now(UTC),
-            action=f"rollback to {number}",
-        )
-        self._records.create(snapshot)
-        self._show()
+        snapshot = commit_again(self._records, self._bucket_files, number, root=self._layout.root)
+        ensure_shown(self._files, self._layout, self.snapshot)
         return snapshot
 
     def vacuum(self, *, keep: int) -> int:
@@ -313,17 +292,11 @@ class Store:
     def _settle(self, keep: int | None = None) -> int:
         """Do what an earlier command left undone; return the number of data files that went."""
         self._require_lock()
-        self._show()
+        ensure_shown(self._files, self._layout, self.snapshot)
         self.artefacts.tidy()
         return tidy(
             self._files, self._layout, self._records, keep=self._keep if keep is None else keep
         )
-
-    def _show(self) -> None:
-        """Let `latest` lead to the newest snapshot."""
-        newest = self.snapshot
-        if newest and not is_shown(self._files, self._layout, newest):
-            show(self._files, self._layout, newest)
 
     def _require_lock(self) -> None:
         if not self._is_locked:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from personalm.errors import StoreError
 from personalm.store.files import TEMPORARY
 from personalm.store.schema import TABLES
+from personalm.store.views import remove_views
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,10 +94,7 @@ def _remove_old(files: Objects, layout: Layout, records: Records, keep: int) -> 
     for number in numbers:
         if kept and number < kept[0]:
             records.remove(number)
-    views = {layout.view(number).name for number in kept}
-    for name in files.names(layout.views):
-        if name not in views:
-            files.remove_tree(layout.views / name)
+    remove_views(files, layout, kept)
 
 
 def _remove_unnamed(

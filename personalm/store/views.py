@@ -20,6 +20,8 @@ from personalm.store.pointer import is_pointed_at, point
 from personalm.store.schema import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from personalm.store.layout import Layout
     from personalm.store.objects import Objects
     from personalm.store.snapshots import Snapshot
@@ -46,6 +48,20 @@ def show(files: Objects, layout: Layout, snapshot: Snapshot) -> None:
                 files.create(inside(folder, _EMPTY), encode(schema.empty_table()))
         files.sync(folder)
     files.point(layout.latest, _target(layout, snapshot))
+
+
+def ensure_shown(files: Objects, layout: Layout, snapshot: Snapshot | None) -> None:
+    """Let `latest` lead to a snapshot, if there is one, where it does not."""
+    if snapshot and not is_shown(files, layout, snapshot):
+        show(files, layout, snapshot)
+
+
+def remove_views(files: Objects, layout: Layout, numbers: Iterable[int]) -> None:
+    """Remove every view but those of these snapshots."""
+    kept = {layout.view(number).name for number in numbers}
+    for name in files.names(layout.views):
+        if name not in kept:
+            files.remove_tree(layout.views / name)
 
 
 def is_shown(files: Objects, layout: Layout, snapshot: Snapshot) -> bool:
