@@ -5,6 +5,7 @@ It knows inputs and planning, and nothing of what becomes of a plan.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -51,10 +52,10 @@ class Intake:
     ) -> Intake:
         """Share a limit of users out over the buckets, in order.
 
-        Raises SettingsError for a limit below one.
+        Raises SettingsError for a limit that is no number of users.
         """
-        if limit is not None and limit < 1:
-            raise SettingsError(f"limit is {limit}: at least one user is served")
+        if limit is not None and not 0 <= limit <= sys.maxsize:
+            raise SettingsError(f"limit: {limit} is no number of users")
         limits = _cut(spilled, limit, scope)
         if scope.users is not None:
             num_found = sum(found or 0 for found in limits)

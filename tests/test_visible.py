@@ -105,7 +105,7 @@ def test_the_table_of_the_demo_takes_no_markup_and_no_commands(
     """Brackets that somebody typed are brackets; every cell is text."""
     text = ATTACKS[attack]
     names = ("user_id", "kind", "subject_id", "text", "model")
-    row: dict[str, object] = {**dict.fromkeys(names, text), "style_cosine": None}
+    row: dict[str, object] = {**dict.fromkeys(names, text), "style_cosine": None, "adapter": None}
     monkeypatch.setattr(demo, "read_table", lambda _: _Rows([row]))
     monkeypatch.setenv("COLUMNS", "400")
 

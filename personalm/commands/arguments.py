@@ -14,7 +14,7 @@ from personalm.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-AT_LEAST_ONE = validators.Number(gte=1, lte=sys.maxsize)
+A_NUMBER = validators.Number(gte=0, lte=sys.maxsize)
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 

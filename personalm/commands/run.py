@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
-from personalm.commands.arguments import AT_LEAST_ONE, Config, Output, read_users
+from personalm.commands.arguments import A_NUMBER, Config, Output, read_users
 from personalm.hashing import user_digest
 from personalm.progress import make_progress
 from personalm.remote import RemotePath
@@ -24,12 +24,12 @@ def run(
     config: Config = None,
     output: Output = None,
     model: str | None = None,
-    limit: Annotated[int | None, Parameter(name=["--limit", "-l"], validator=AT_LEAST_ONE)] = None,
+    limit: Annotated[int | None, Parameter(name=["--limit", "-l"], validator=A_NUMBER)] = None,
     kinds: Annotated[tuple[str, ...] | None, Parameter(name="--kind", negative=())] = None,
     seed: int | None = None,
     users: str | None = None,
     retry: Literal["rejected"] | None = None,
-    max_requests: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
+    max_requests: Annotated[int | None, Parameter(validator=A_NUMBER)] = None,
     prune: Annotated[bool, Parameter(negative=())] = False,
     rebuild: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,

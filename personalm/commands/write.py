@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from personalm.commands.arguments import AT_LEAST_ONE, Config
+from personalm.commands.arguments import A_NUMBER, Config
 from personalm.progress import make_progress
 from personalm.shell import REJECTED_SOME
 from personalm.visible import visible
@@ -17,7 +17,7 @@ def preview(
     *,
     config: Config = None,
     model: str | None = None,
-    users: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 5,
+    users: Annotated[int, Parameter(validator=A_NUMBER)] = 5,
     kind: str | None = None,
 ) -> int:
     """Show prompts, candidates and scores of a few users; nothing is written to the output.

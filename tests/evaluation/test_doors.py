@@ -64,7 +64,7 @@ def test_too_few_users_are_one_message_and_exit_code_1(tmp_path: Path) -> None:
     done = personalm("evaluate", "-c", str(config), "-o", str(tmp_path / "out"))
 
     assert remote.returncode == 1
-    assert "not to object storage" in remote.stderr
+    assert "an evaluation is written to this machine, not to s3://bucket" in remote.stderr
     assert done.returncode == 1
     assert "too few users to compare" in done.stderr
     assert "Traceback" not in done.stderr
