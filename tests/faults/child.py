@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 # What the command needs is loaded once, here, and not again in every child.
 from personalm import cli, pipeline, shell
+from personalm.languages import identify_language
 from personalm.store import reading, tidying, verify
 from personalm.store.files import LocalFiles
 from tests.faults.modes import MODES, applies, needs_room
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from tests.faults.modes import Mode
 
 _LOADED = (pipeline, reading, tidying, verify)
+
+# The identifier of languages unpacks its model at the first text: half a second, of 0.9 s a run.
+identify_language("A text of any language loads it.", min_chars=0)
 
 _FIRED = "!"
 """Line of the trace that says that the fault was met."""
