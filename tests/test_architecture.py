@@ -27,6 +27,7 @@ BASE = {
     "remote",
     "visible",
     "discreet",
+    "drawing",
     "breaker",
     "languages",
 }

@@ -46,6 +46,7 @@ class Case(Discreet):
     stranger: Person
     pools: Pools
     outputs: tuple[Output, ...]
+    language: str
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -178,9 +179,10 @@ def compare_contents(cases: Sequence[Case]) -> dict[str, Estimate | None]:
     for case in cases:
         written = [output for output in case.outputs if output.text]
         subjects = [output.subject for output in written]
-        own.append(_mean([_share(o.text or "", o.subject) for o in written]))
+        own.append(_mean([_share(o.text or "", o.subject, case.language) for o in written]))
         turned = subjects[1:] + subjects[:1]
-        other.append(_mean([_share(o.text or "", s) for o, s in zip(written, turned, strict=True)]))
+        pairs = zip(written, turned, strict=True)
+        other.append(_mean([_share(o.text or "", s, case.language) for o, s in pairs]))
         invented.append(_mean([float(_invents(o)) for o in written]))
     return {
         "subject_words": estimate(own),
@@ -222,9 +224,9 @@ def _mean_likeness(groups: Sequence[Sequence[str]], panel: Panel, scorer: str) -
     return round(_mean(values), 4) if values else None
 
 
-def _share(text: str, subject: str) -> float:
-    wanted = content_stems((subject,), "en")
-    return len(wanted & content_stems((text,), "en")) / len(wanted) if wanted else float("nan")
+def _share(text: str, subject: str, language: str) -> float:
+    wanted = content_stems((subject,), language)
+    return len(wanted & content_stems((text,), language)) / len(wanted) if wanted else float("nan")
 
 
 def _invents(output: Output) -> bool:

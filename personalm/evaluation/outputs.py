@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from personalm.records import Task
     from personalm.writing import WrittenUnit
 
+OUTPUTS = "_outputs"
+"""Folder of the texts of an evaluation; by its first letter it is no input of anybody."""
+
 _CANDIDATE = pa.struct(
     [("text", pa.string()), ("dropped_by", pa.string()), ("style_cosine", pa.float64())]
 )

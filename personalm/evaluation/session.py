@@ -18,7 +18,7 @@ from personalm.evaluation.conditions import Condition
 from personalm.evaluation.estimates import Estimate, estimate
 from personalm.evaluation.likelihoods import Likelihoods
 from personalm.evaluation.memo import Memo
-from personalm.evaluation.outputs import Output, OutputFolder, draw_outputs
+from personalm.evaluation.outputs import OUTPUTS, Output, OutputFolder, draw_outputs
 from personalm.evaluation.overlaps import find_leaked_runs
 from personalm.evaluation.plan import SLOTS, show_slots
 from personalm.evaluation.verdicts import Verdicts, group_lift, summarise
@@ -89,9 +89,10 @@ class Session:
                 stranger=stage.people[other],
                 pools=pool,
                 outputs=of_person[Condition.OWN],
+                language=shown[Condition.OWN].language or "",
             )
-            for person, other, pool, of_person in zip(
-                stage.people, stage.random, pools, outputs, strict=True
+            for person, other, pool, of_person, shown in zip(
+                stage.people, stage.random, pools, outputs, stage.profiles, strict=True
             )
         ]
         counted = summarise(masked)
@@ -155,7 +156,7 @@ class Session:
     ) -> list[dict[Condition, tuple[Output, ...]]]:
         """Return the outputs of each person by condition; none where nothing was to be written."""
         jobs = self.stage.plan_jobs(assembly, conditions)
-        folder = OutputFolder(self.folder / "outputs")
+        folder = OutputFolder(self.folder / OUTPUTS)
         done = sum(folder.has(job) for job in jobs.values())
         self.progress.begin_writing([1])
         self.progress.enter_bucket(len(jobs), done=done, counts=Counts())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from personalm.evaluation.calibration import cut_pools, mean_of
 from personalm.evaluation.estimates import estimate
@@ -86,8 +87,8 @@ def columns_auc(z: NDArray[np.float64], owners: NDArray[np.int64]) -> NDArray[np
         if not len(own) or not len(others):
             values.append(np.nan)
             continue
-        wins = (own[:, None] > others).mean() + 0.5 * (own[:, None] == others).mean()
-        values.append(float(wins))
+        is_own = np.repeat([True, False], [len(own), len(others)])
+        values.append(float(roc_auc_score(is_own, np.concatenate([own, others]))))
     return np.array(values)
 
 

@@ -60,14 +60,6 @@ class SourceFile:
             )
 
 
-def find_files(locations: Sequence[str], *, table: str) -> tuple[Path, ...]:
-    """Return the Parquet files of a table, sorted, each once.
-
-    Raises InputError where a location holds none, and for a file that is not Parquet.
-    """
-    return tuple(file.path for file in find_sources(locations, table=table))
-
-
 def find_sources(
     locations: Sequence[str], *, table: str, on_damage: OnDamage | None = None
 ) -> tuple[SourceFile, ...]:

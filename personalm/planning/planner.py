@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from personalm.accounts import EVERYTHING
 from personalm.breaker import Breaker
+from personalm.drawing import num_candidates_of, sampling_of
 from personalm.errors import SettingsError, is_of_a_row
 from personalm.hashing import digest, subject_id_of
 from personalm.planning.cases import Case, VoiceDigests
@@ -228,8 +229,8 @@ class Planner:
 
     def _num_new_tokens(self, task: Task) -> int:
         front = self._kinds[task.request.kind].front
-        candidates = self._generation.candidates or front.candidates
-        return candidates * (self._generation.max_new_tokens or front.max_new_tokens)
+        num_tokens = sampling_of(front, self._generation).max_new_tokens
+        return num_candidates_of(front, self._generation) * num_tokens
 
 
 def _open_request(user_id: str, kind: str) -> Request:

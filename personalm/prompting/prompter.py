@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from personalm.drawing import num_candidates_of, sampling_of
 from personalm.errors import TemplateError, is_of_a_row
 from personalm.prompting.budget import Draft, Material, fit_draft
 from personalm.prompting.context import build_context
@@ -22,12 +23,11 @@ from personalm.records import Prompt, Reason, Rejection, Sampling, Stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from personalm.kinds import FrontMatter, Kind
+    from personalm.kinds import Kind
     from personalm.prompting.tokenizer import Tokenizer
     from personalm.records import Profile, Task, Turn
     from personalm.settings import Generation, Prompting
 
-_T = TypeVar("_T")
 
 _MAX_TURNS = 20
 _MAX_QUERY_CHARS = 1_000
@@ -58,7 +58,7 @@ class Prompter:
         self._renderer = Renderer(kinds)
         self._heads: dict[str, tuple[int, ...]] = {}
 
-    def prompt(self, task: Task, *, batch: str, draw: int = 0) -> Prompt | Rejection:
+    def prompt(self, task: Task, *, batch: str) -> Prompt | Rejection:
         """Return the prompt of a task; `batch` names the fixed batch plan it belongs to."""
         front = self._kinds[task.request.kind].front
         sampling = sampling_of(front, self._generation)
@@ -84,9 +84,8 @@ class Prompter:
             text=draft.text,
             token_ids=draft.token_ids,
             sampling=sampling,
-            num_candidates=_num_candidates(front, self._generation, sampling),
+            num_candidates=num_candidates_of(front, self._generation),
             seed=self._seed,
-            draw=draw,
             batch=batch,
             subject=draft.material.subject,
             shown=draft.material.samples + draft.material.examples,
@@ -170,29 +169,6 @@ class Prompter:
             f"the prompt does not fit, even without history: the model has {self._max_positions}"
             f" positions, {sampling.max_new_tokens} of them are for the new text"
         )
-
-
-def sampling_of(front: FrontMatter, generation: Generation) -> Sampling:
-    """Return how a kind is drawn: as its template says, where the settings say nothing."""
-
-    def pick(setting: _T | None, default: _T) -> _T:
-        return default if setting is None else setting
-
-    return Sampling(
-        max_new_tokens=pick(generation.max_new_tokens, front.max_new_tokens),
-        temperature=pick(generation.temperature, front.temperature),
-        top_k=pick(generation.top_k, front.top_k),
-        top_p=pick(generation.top_p, front.top_p),
-        min_p=pick(generation.min_p, front.min_p),
-        repetition_penalty=pick(generation.repetition_penalty, front.repetition_penalty),
-        no_repeat_ngram=pick(generation.no_repeat_ngram, front.no_repeat_ngram),
-        stop=front.stop,
-    )
-
-
-def _num_candidates(front: FrontMatter, generation: Generation, sampling: Sampling) -> int:
-    # Greedy drawing gives one text, however often it is asked.
-    return 1 if sampling.temperature == 0.0 else generation.candidates or front.candidates
 
 
 def _texts_of(voice: Profile, kinds: tuple[str, ...], thread_id: str | None) -> tuple[str, ...]:

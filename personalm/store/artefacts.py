@@ -205,13 +205,6 @@ class Artefacts:
 _REMEDY = "Make it anew: personalm run --rebuild."
 
 
-def chunks_of(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a file on this machine in pieces of one MB."""
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
-
-
 def _measure(chunks: Iterable[bytes]) -> tuple[str, int]:
     sha256, num_bytes = hashlib.sha256(), 0
     for chunk in chunks:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
 _NUM_DRAWS = 2_000
-_LOW, _HIGH = 2.5, 97.5
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +25,6 @@ class Interval:
     mean: float
     low: float
     high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether all of it lies on one side of 0."""
-        return self.low > 0.0 or self.high < 0.0
 
 
 def ratio_interval(
@@ -44,7 +38,17 @@ def ratio_interval(
     num_users = int(rows.max()) + 1
     above = np.bincount(rows, weights=np.asarray(numerators, float), minlength=num_users)
     below = np.bincount(rows, weights=np.asarray(denominators, float), minlength=num_users)
-    drawn = np.random.default_rng(seed).integers(num_users, size=(_NUM_DRAWS, num_users))
-    ratios: NDArray[np.float64] = above[drawn].sum(axis=1) / below[drawn].sum(axis=1)
-    low, high = np.percentile(ratios, [_LOW, _HIGH])
-    return Interval(mean=float(above.sum() / below.sum()), low=float(low), high=float(high))
+    mean = float(above.sum() / below.sum())
+    if num_users == 1:
+        # There is nobody else to draw.
+        return Interval(mean=mean, low=mean, high=mean)
+    drawn = bootstrap(
+        (above, below),
+        lambda one, other, axis: one.sum(axis=axis) / other.sum(axis=axis),
+        paired=True,
+        n_resamples=_NUM_DRAWS,
+        confidence_level=_LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(mean=mean, low=float(drawn.low), high=float(drawn.high))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from personalm.discreet import Discreet
+from personalm.drawing import sampling_of
 from personalm.errors import TrainingError
 from personalm.hashing import digest
-from personalm.prompting.prompter import Prompter, sampling_of
+from personalm.prompting.prompter import Prompter
 from personalm.training.canaries import draw_canaries, plant, planted_examples
 from personalm.training.examples import Ending, Example, ExampleMaker, check_kinds
 from personalm.training.splits import Side, split_texts

@@ -52,7 +52,7 @@ def test_the_shell_writes_figures_and_page_and_the_flow_the_same(tmp_path: Path)
     assert figures["users"] == 6
     assert figures == json.loads((tmp_path / "flow" / "metrics.json").read_text())
     assert "<h1>" in (output / "evaluation.html").read_text()
-    assert stat.S_IMODE((output / "outputs").stat().st_mode) == 0o700
+    assert stat.S_IMODE((output / "_outputs").stat().st_mode) == 0o700
     assert not list(tmp_path.rglob("*spill*"))
 
 

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm.errors import InputError
+from personalm.evaluation.outputs import OUTPUTS
 from personalm.inputs.contract import INTERACTIONS
-from personalm.inputs.files import find_files, find_sources
+from personalm.inputs.files import find_sources
 from personalm.inputs.report import Tally
 from personalm.inputs.spill import spill
 from personalm.inputs.tables import InputTable
@@ -19,7 +20,7 @@ from personalm.remote import OUTPUT_MARK
 from personalm.settings import Inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from personalm.records import UserInputs
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     SpillAll = Callable[[Inputs], dict[str, UserInputs]]
 
 _ROW: dict[str, Any] = {"user_id": ["a"], "text": ["hello"]}
+
+
+def find_files(locations: Sequence[str], *, table: str) -> tuple[Path, ...]:
+    """Return the paths of a table's files."""
+    return tuple(file.path for file in find_sources(locations, table=table))
 
 
 def test_files_folders_and_globs_name_each_file_once_in_order(write: Write) -> None:
@@ -42,10 +48,11 @@ def test_files_folders_and_globs_name_each_file_once_in_order(write: Write) -> N
 
 
 def test_hidden_and_marked_names_are_skipped_at_any_depth(write: Write) -> None:
-    """What jobs leave beside their data is not data."""
+    """What jobs leave beside their data is not data; nor are the texts of an evaluation."""
     path = write("d/a.parquet", _ROW)
-    for name in ("d/_tmp.parquet", "d/.b.parquet", "d/_temporary/0.parquet", "d/.git/0.parquet"):
-        write(name, _ROW)
+    for name in ("_tmp.parquet", ".b.parquet", "_temporary/0.parquet", ".git/0.parquet"):
+        write(f"d/{name}", _ROW)
+    write(f"d/evaluation/{OUTPUTS}/0.parquet", _ROW)
     folder = Path(path).parent
     (folder / "_SUCCESS").touch()
     assert find_files([str(folder)], table="t") == (Path(path),)

@@ -372,6 +372,18 @@ def test_units_hold_as_many_tokens_as_the_settings_say() -> None:
     assert [len(unit.tasks) for unit in _plan(users, _planner(settings=fewer)).units] == [4, 4, 2]
 
 
+def test_greedy_drawing_counts_one_candidate_a_request() -> None:
+    """A unit is no smaller for candidates that nobody draws."""
+    users = [_ask(_user(f"u{n}"), "post", subject="x") for n in range(6)]
+
+    def num_units(**generation: Any) -> int:
+        given = Settings(generation=Generation(unit_tokens=80, max_new_tokens=20, **generation))
+        return len(_plan(users, _planner(settings=given)).units)
+
+    assert num_units(temperature=0.0, candidates=4) == num_units(candidates=1)
+    assert num_units(temperature=0.0, candidates=4) < num_units(candidates=4)
+
+
 def test_one_user_alone_is_planned_as_in_a_batch() -> None:
     """`derive` and `task_for` give the very task of the plan."""
     user = _user("a", *_CHATTY)

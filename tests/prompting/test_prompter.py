@@ -125,15 +125,15 @@ def test_a_prompt_shows_texts_on_the_topic_and_samples_of_the_style() -> None:
 
 
 def test_a_prompt_carries_what_the_engine_needs() -> None:
-    """The key, the seed, the batch and the draw."""
-    prompt = _prompter().prompt(_task(), batch="u/1", draw=1)
+    """The key, the seed, the batch and that it is the first draw."""
+    prompt = _prompter().prompt(_task(), batch="u/1")
 
     assert isinstance(prompt, Prompt)
     assert (prompt.key, prompt.seed, prompt.batch, prompt.draw) == (
         _task().request.key,
         5,
         "u/1",
-        1,
+        0,
     )
 
 

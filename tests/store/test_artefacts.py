@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from personalm.errors import StoreDamagedError, StoreError
-from personalm.store.artefacts import Artefacts, chunks_of
+from personalm.store.artefacts import Artefacts
 from personalm.store.forgetting import forget
 from personalm.store.layout import Layout
 from personalm.store.store import Store
@@ -40,7 +40,7 @@ def test_an_artefact_is_found_again_and_is_private(artefacts: Artefacts, output:
 
     assert made == artefacts.latest("pool")
     assert made.edition == made.digest
-    assert artefacts.read(made) == b"".join(chunks_of(artefacts.path_of(made))) == b"abc"
+    assert artefacts.read(made) == artefacts.path_of(made).read_bytes() == b"abc"
     assert stat.S_IMODE((output / "_artefacts").stat().st_mode) == 0o700
 
 

@@ -45,4 +45,3 @@ def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
         num_covered += found.low <= 0.3 <= found.high
 
     assert 176 <= num_covered <= 199
-    assert ratio_interval([1.0, 2.0], [1, 1], [0, 1], seed=0).excludes_zero
