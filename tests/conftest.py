@@ -32,6 +32,18 @@ class Training:
     last_loss: float
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shipped_adapter_stays_as_it_is() -> Iterator[None]:
+    """Fail where a test has changed the adapter that everybody gets."""
+    before = _read_files(SAMPLE_DATA / "adapter")
+    yield
+    assert _read_files(SAMPLE_DATA / "adapter") == before
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
+
+
 @pytest.fixture
 def memory_path() -> Iterator[Path]:
     """Return a folder in memory where there is such a place: a thousand fsyncs take no time."""

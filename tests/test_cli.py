@@ -159,9 +159,11 @@ def test_users_may_be_named_by_a_file(output: Path, tmp_path: Path, here: Here) 
 
 
 def test_forgetting_says_what_went_and_who_is_still_in_the_inputs(
-    output: Path, tmp_path: Path, here: Here
+    output: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Known, again, unknown: exit code 0; where nobody is named, 1. Ids are not repeated."""
+    # The model of the settings has learned from them, and would get a note for its operator.
+    monkeypatch.setenv("PERSONALM_MODEL", "scripted")
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-a", str(output), str(copy)], check=True)
     config = ("--config", str(ROOT / "personalm.toml"))

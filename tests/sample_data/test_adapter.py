@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from personalm.generation.deadlines import MARK
 from personalm.generation.models import inspect_model
 from personalm.training.roster import Roster
 
@@ -16,7 +17,7 @@ MOST_BYTES = 10_000_000
 
 
 def test_a_run_can_use_it() -> None:
-    """On top of the bundled model, and in English."""
+    """On top of the bundled model, in English, for ever: nobody in it has been forgotten."""
     card = inspect_model(str(ADAPTER))
 
     assert card.name == "bundled:smollm2-135m"
@@ -24,6 +25,7 @@ def test_a_run_can_use_it() -> None:
     assert card.languages == ("en",)
     assert card.learned_kinds == ("post",)
     assert card.writer_of("note").adapter is None
+    assert not (ADAPTER / MARK).exists()
 
 
 def test_it_is_small_and_says_how_it_was_made() -> None:
