@@ -11,7 +11,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,7 +35,7 @@ class FrontMatter(BaseModel):
     needs: tuple[Literal["instructions", "thread", "voice"], ...] = ()
     max_new_tokens: int = Field(ge=1, le=1024)
     candidates: int = Field(default=4, ge=1, le=64)
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     gates: tuple[str, ...]
     languages: tuple[str, ...] | None = None
     temperature: float = Field(default=0.8, ge=0.0, le=5.0)

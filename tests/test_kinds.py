@@ -73,6 +73,7 @@ def test_the_digest_covers_front_matter_and_source(tmp_path: Path) -> None:
         ("+++\nmax_new_tokens = 20\ngates = []\n+++\n", "subject"),
         (FRONT.replace("gates", "gate"), "gate"),
         (FRONT.replace("20", "0"), "max_new_tokens"),
+        (FRONT.replace("20", '20\nstop = [""]'), "stop"),
     ],
 )
 def test_a_wrong_front_matter_is_named_with_its_file(tmp_path: Path, text: str, named: str) -> None:

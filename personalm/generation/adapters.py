@@ -106,7 +106,21 @@ def merge_adapter(network: Any, folder: Path) -> Any:  # noqa: ANN401 - peft has
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
-        return PeftModel.from_pretrained(network, str(folder)).merge_and_unload()
+        adapted = PeftModel.from_pretrained(network, str(folder))
+    _check_embeddings(adapted, folder)
+    return adapted.merge_and_unload()
+
+
+def _check_embeddings(adapted: Any, folder: Path) -> None:  # noqa: ANN401 - the same
+    """Refuse an adapter of one of two layers that share a weight: merged, it would change both."""
+    network = adapted.get_base_model()
+    layers = network.get_input_embeddings(), network.get_output_embeddings()
+    weights = [getattr(layer, "base_layer", layer).weight for layer in layers if layer is not None]
+    if any(hasattr(layer, "base_layer") for layer in layers) and len(set(map(id, weights))) == 1:
+        raise ModelError(
+            f"{folder} changes embeddings that are the model's output layer, too",
+            remedy="Train the adapter on the layers between them.",
+        )
 
 
 def _check_config(path: Path, config: dict[str, Any]) -> None:

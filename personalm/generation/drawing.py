@@ -3,6 +3,7 @@
 `Drawing` is the seam: it decodes and samples, and knows nothing of texts or of when they end.
 `StepwiseDrawing` serves every device and looks at it once a step. `personalm.generation.captured`
 has another for GPUs, which looks once in several steps; nothing of it is loaded without one.
+`personalm.generation.whole` has one for architectures that no batches are tested with.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from personalm.foreign import walk
 from personalm.generation.decoding import open_decoding, shares_prefixes
 from personalm.generation.prefill import Heads
 from personalm.generation.sampler import Sampler, draw_step
+from personalm.generation.whole import WholeDrawing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,10 +85,13 @@ class Drawings:
     def open(self, group: Group) -> Drawing:
         """Start a group, in the fastest way that its model, device and settings allow."""
         model = self._model
+        if not model.reads_batches:
+            return WholeDrawing(model, group)
         sampler = Sampler(
             group.samplings, group.seeds, vocabulary=model.num_embeddings, device=model.device
         )
-        if not (self._captures and shares_prefixes(model) and sampler.has_fixed_work):
+        can_record = shares_prefixes(model) and sampler.has_fixed_work and not _looks(model)
+        if not (self._captures and can_record):
             return StepwiseDrawing(model, group, self._heads, sampler)
         from personalm.generation.captured import CapturedDrawing  # noqa: PLC0415 - for a GPU alone
         from personalm.generation.stages import Stages  # noqa: PLC0415 - the same
@@ -98,6 +104,12 @@ class Drawings:
     def release(self) -> None:
         """Give back the memory of recorded steps; the next group takes what it needs."""
         self._stages = None
+
+
+def _looks(model: LoadedModel) -> bool:
+    """Tell whether a step looks at its positions, which a recorded one may not do."""
+    config = model.network.config.to_dict()
+    return any(key == "rope_type" and value == "dynamic" for key, value in walk(config))
 
 
 class StepwiseDrawing:

@@ -33,11 +33,59 @@ MODEL_TYPES = frozenset(
 )
 """Architectures whose batches are tested to equal single prompts."""
 
+LONE_TYPES = frozenset(
+    {
+        "apertus",
+        "arcee",
+        "biogpt",
+        "bloom",
+        "codegen",
+        "cohere",
+        "cohere2",
+        "falcon",
+        "falcon_mamba",
+        "gemma2",
+        "gemma3_text",
+        "glm",
+        "glm4",
+        "gpt_bigcode",
+        "gpt_neo",
+        "gpt_oss",
+        "gptj",
+        "granitemoe",
+        "helium",
+        "mamba",
+        "mixtral",
+        "mpt",
+        "nemotron",
+        "olmo",
+        "olmo3",
+        "olmoe",
+        "openai-gpt",
+        "opt",
+        "persimmon",
+        "phimoe",
+        "qwen2_moe",
+        "qwen3_moe",
+        "seed_oss",
+        "starcoder2",
+        "xglm",
+    }
+)
+"""Architectures that transformers' own `generate` writes with, a prompt at a time."""
+
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("tokenizer.model",))
 """Any one of these sets makes a tokenizer."""
 
+# What these say of a model that writes a text word for word from its own beginning.
+_CAUSAL = {
+    "add_cross_attention": False,
+    "is_causal": True,
+    "is_encoder_decoder": False,
+    "use_bidirectional_attention": False,
+}
 # Names that the architectures give to the sizes of their largest weights.
-_WIDTHS = ("hidden_size", "n_embd")
+_WIDTHS = ("hidden_size", "n_embd", "d_model")
 _LENGTHS = (
     "vocab_size",
     "n_positions",
@@ -45,7 +93,9 @@ _LENGTHS = (
     "n_layer",
     "num_attention_heads",
     "num_key_value_heads",
+    "n_layers",
     "n_head",
+    "n_heads",
     "head_dim",
     "intermediate_size",
     "n_inner",
@@ -73,13 +123,20 @@ def _refuse_without_config(folder: Path) -> None:
 
 
 def _check_config(path: Path, config: dict[str, Any]) -> None:
-    if "model_type" not in config:
+    if not config.get("model_type"):
         raise ModelError(f"{path} names no model_type")
     for key, value in walk(config):
-        if key == "model_type" and str(value) not in MODEL_TYPES:
+        if key == "model_type" and str(value or "gpt2") not in MODEL_TYPES | LONE_TYPES:
             raise ModelError(
                 f"{path}: model type {str(value)[:40]!r} is not supported",
-                remedy=f"Supported are: {', '.join(sorted(MODEL_TYPES))}.",
+                remedy=f"Supported are: {', '.join(sorted(MODEL_TYPES))}; "
+                f"slower, a prompt at a time: {', '.join(sorted(LONE_TYPES))}.",
+            )
+    for key, value in _CAUSAL.items():
+        if bool(config.get(key, value)) is not value:
+            raise ModelError(
+                f"{path}: {key} is {config[key]}, so a token sees more than what stands before it",
+                remedy="Name a model that only writes on: a causal decoder.",
             )
     if "quantization_config" in config:
         raise ModelError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 
 from personalm.errors import EngineError
+from personalm.generation.decoding import shares_prefixes
 from personalm.generation.prefill import Heads, fill_up, read_after
 from personalm.generation.sampler import logprobs_of
 
@@ -64,7 +65,10 @@ def score(
     scores = [TargetScore() for _ in pairs]
     heads = Heads()
     asked = [place for place, num_target in enumerate(num_targets) if num_target]
-    for head, places in _plan(asked, whole, num_targets, max_batch_tokens):
+    # Pads stand between a head and the rest. A window of attention would count them.
+    least = _MIN_HEAD if shares_prefixes(model) else model.card.max_positions
+    most = max_batch_tokens if model.reads_batches else 0
+    for head, places in _plan(asked, whole, num_targets, most, least):
         bodies = [whole[place][len(head) :] for place in places]
         batch = _read(model, heads, head, bodies, [num_targets[place] for place in places])
         for place, found in zip(places, batch, strict=True):
@@ -86,16 +90,21 @@ def _check(model: LoadedModel, ids: tuple[int, ...], num_target: int) -> None:
 
 
 def _plan(
-    places: Sequence[int], whole: Sequence[Ids], num_targets: Sequence[int], most: int
+    places: Sequence[int],
+    whole: Sequence[Ids],
+    num_targets: Sequence[int],
+    most: int,
+    least: int,
 ) -> Iterator[tuple[Ids, list[int]]]:
     """Cut places into batches of like length, each of at most so many tokens, pads counted.
 
-    Before each stand the tokens that all its rows begin with: those of a template.
+    A pair that is longer is alone. Before each stand the tokens that all its rows begin with, where
+    there are more than `least`: those of a template.
     """
     num_before = [len(ids) - num for ids, num in zip(whole, num_targets, strict=True)]
 
     def start_of(place: int) -> Ids:
-        return whole[place][:_MIN_HEAD] if num_before[place] > _MIN_HEAD else ()
+        return whole[place][:least] if num_before[place] > least else ()
 
     in_order = sorted(places, key=lambda place: (start_of(place), len(whole[place]), place))
     for start, of_start in groupby(in_order, start_of):
@@ -133,7 +142,11 @@ def _read(
     )
     longest = max(num_targets)
     asked = [body[:-1] for body in bodies]
-    _, _, logits = read_after(model, heads, head, asked, num_kept=longest)
+    if model.reads_batches:
+        _, _, logits = read_after(model, heads, head, asked, num_kept=longest)
+    else:
+        ids = torch.tensor(asked, device=model.device)
+        logits = model.network(input_ids=ids, use_cache=False).logits[:, -longest:]
     logprobs: list[list[float]] = logprobs_of(logits, targets).double().tolist()
     greedy: list[bool] = ((logits.argmax(-1) == targets) | ~is_real.bool()).all(-1).tolist()
     return [

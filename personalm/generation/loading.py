@@ -21,7 +21,7 @@ from transformers.utils import logging as noise
 from personalm.errors import ModelError
 from personalm.foreign import read_object
 from personalm.generation.adapters import merge_adapter, read_adapter
-from personalm.generation.guards import check_folder
+from personalm.generation.guards import MODEL_TYPES, check_folder
 from personalm.generation.models import find_folder, inspect_model
 from personalm.generation.probe import is_bfloat16_faster
 from personalm.generation.shared_prefix import SHARED_PREFIX, can_share
@@ -43,8 +43,8 @@ _log = logging.getLogger(__name__)
 class LoadedModel:
     """A language model ready to draw.
 
-    `eos_ids` end a text. Token ids are below `num_embeddings`. `pad_id` fills a batch up and is
-    always masked: which id it is does not matter.
+    `eos_ids` end a text. Token ids are below `num_embeddings`. `pad_id` fills a batch of training
+    up and is always masked: which id it is does not matter.
     """
 
     card: ModelCard
@@ -55,6 +55,11 @@ class LoadedModel:
     eos_ids: frozenset[int]
     num_embeddings: int
     pad_id: int = 0
+
+    @property
+    def reads_batches(self) -> bool:
+        """Whether prompts of several lengths may be read together; else each is read alone."""
+        return self.network.config.model_type in MODEL_TYPES
 
 
 def load_model(
@@ -70,10 +75,45 @@ def load_model(
     """
     card = inspect_model(model) if isinstance(model, str) else model
     folder = find_folder(card.name)
-    check_folder(folder)
+    model_type = str(check_folder(folder)["model_type"])
     place = _find_device(device)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     kind = find_dtype(dtype, place)
+    attention = _find_attention(kind, place) if model_type in MODEL_TYPES else None
+    # An adapter is added before anything is rounded.
+    tokenizer, network = _read(folder, torch.float32 if card.adapter else kind, place, attention)
+    if card.adapter:
+        network = _merge(network, Path(card.adapter), kind)
+    _quicken(network)
+    if model_type not in MODEL_TYPES:
+        _log.warning(
+            "%s: transformers itself writes with models of type %s, a prompt at a time, "
+            "which is much slower",
+            *(card.name, model_type),
+        )
+    elif can_share(network):
+        network.set_attn_implementation(SHARED_PREFIX)
+    else:
+        _log.warning("%s: prompts are copied for each candidate, which is slower", card.name)
+    num_embeddings = cast("int", network.get_input_embeddings().num_embeddings)
+    _check_vocabulary(folder, tokenizer.num_ids, num_embeddings)
+    name = f"{card.name} with {card.adapter}" if card.adapter else card.name
+    _log.info("%s loaded as %s on %s", name, str(kind).removeprefix("torch."), place)
+    return LoadedModel(
+        card=card,
+        network=network,
+        tokenizer=tokenizer,
+        device=place,
+        dtype=kind,
+        eos_ids=_end_ids(folder, tokenizer),
+        num_embeddings=num_embeddings,
+    )
+
+
+def _read(
+    folder: Path, dtype: torch.dtype, device: torch.device, attention: str | None
+) -> tuple[TextTokenizer, PreTrainedModel]:
+    """Read tokenizer and network; transformers chooses the attention where none is named."""
     with _quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(
@@ -81,10 +121,9 @@ def load_model(
             )
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
-                # An adapter is added before anything is rounded.
-                dtype=torch.float32 if card.adapter else kind,
-                device_map=place,
-                attn_implementation=_find_attention(kind, place),
+                dtype=dtype,
+                device_map=device,
+                attn_implementation=attention,
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
@@ -93,34 +132,18 @@ def load_model(
         except Exception as error:  # noqa: BLE001 - a damaged folder raises many libraries' errors
             raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from None
     network, found = loaded  # a pair, since the loading info was asked for
-    if found["missing_keys"] or found["mismatched_keys"]:
+    if number := len(found["missing_keys"]) + len(found["mismatched_keys"]):
         # transformers would fill them with random numbers and go on.
-        number = len(found["missing_keys"]) + len(found["mismatched_keys"])
         raise ModelError(
             f"{folder}: {number} weights of the model are missing or of the wrong shape",
             remedy="Copy the folder again: all of its *.safetensors files belong together.",
         )
-    if card.adapter:
-        network = _merge(network, Path(card.adapter), kind)
-    _quicken(network)
-    text_tokenizer = TextTokenizer(tokenizer)
-    if can_share(network):
-        network.set_attn_implementation(SHARED_PREFIX)
-    else:
-        _log.warning("%s: prompts are copied for each candidate, which is slower", card.name)
-    num_embeddings = network.get_input_embeddings().num_embeddings
-    _check_vocabulary(folder, text_tokenizer.num_ids, num_embeddings)
-    name = f"{card.name} with {card.adapter}" if card.adapter else card.name
-    _log.info("%s loaded as %s on %s", name, str(kind).removeprefix("torch."), place)
-    return LoadedModel(
-        card=card,
-        network=network,
-        tokenizer=text_tokenizer,
-        device=place,
-        dtype=kind,
-        eos_ids=_end_ids(folder, text_tokenizer),
-        num_embeddings=num_embeddings,
-    )
+    if unknown := sorted(found["unexpected_keys"]):
+        _log.warning(
+            "%s has %d weights that its config.json knows nothing of, such as %s: they are ignored",
+            *(folder, len(unknown), unknown[0]),
+        )
+    return TextTokenizer(tokenizer), network
 
 
 def _quicken(network: PreTrainedModel) -> None:
@@ -137,7 +160,10 @@ def _merge(network: PreTrainedModel, adapter: Path, dtype: torch.dtype) -> PreTr
     with _quiet():
         try:
             merged: Any = merge_adapter(network, adapter)
-            return cast("PreTrainedModel", merged.to(dtype))
+            # Weights alone: the frequencies of rotary embeddings keep their precision.
+            for weight in merged.parameters():
+                weight.data = weight.data.to(dtype)
+            return cast("PreTrainedModel", merged)
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - a damaged folder raises many libraries' errors

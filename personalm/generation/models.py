@@ -13,14 +13,18 @@ from typing import Any
 
 from personalm import bundled
 from personalm.errors import ModelError
+from personalm.foreign import walk
 from personalm.generation.adapters import is_adapter, read_adapter
 from personalm.generation.deadlines import check_deadline
-from personalm.generation.guards import check_folder
+from personalm.generation.guards import LONE_TYPES, check_folder
 from personalm.hashing import digest, digest_file
 from personalm.places import expand_home
 from personalm.records import ModelCard
 
-_POSITION_KEYS = ("max_position_embeddings", "n_positions")
+_POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+_POSITIONS_UNSAID = 2_048
+_LONG_ROPES = ("longrope", "su")
+_FIRST_LENGTH = "original_max_position_embeddings"
 _MAX_README_BYTES = 1 << 20
 _NEEDED_FILES = (
     "*.safetensors",
@@ -54,13 +58,10 @@ def inspect_model(
     if is_adapter(folder):
         return _inspect_adapter(name, folder, languages, adapter_kinds)
     config = check_folder(folder)
-    positions = next((config[key] for key in _POSITION_KEYS if key in config), None)
-    if not isinstance(positions, int):
-        raise ModelError(f"{folder / 'config.json'} names no number of positions")
     return ModelCard(
         name=name,
         digest=_digest(name, folder),
-        max_positions=positions,
+        max_positions=_num_positions(folder / "config.json", config),
         languages=languages or _languages(name, folder),
     )
 
@@ -141,6 +142,26 @@ def _find_on_hub(name: str, *, may_download: bool) -> Path:
             f"({type(error).__name__})",
             remedy="Name a folder, or a model that comes as a package: personalm models.",
         ) from None
+
+
+def _num_positions(path: Path, config: dict[str, Any]) -> int:
+    """Return how many positions a model has to read and write in.
+
+    A long rope turns by other factors as soon as one text of a batch passes the length of the
+    first training: what a text is would hang on its company. Only positions before that count.
+    """
+    named = [config[key] for key in _POSITION_KEYS if key in config]
+    if not named and config["model_type"] in LONE_TYPES:
+        # It counts no positions; it reads as far as it has learned to, which it does not say.
+        return _POSITIONS_UNSAID
+    if not named or not isinstance(named[0], int):
+        raise ModelError(f"{path} names no number of positions")
+    pairs = list(walk(config))
+    # An old name, which one architecture reads as the other.
+    long_ropes = {*_LONG_ROPES, "yarn"} if config["model_type"] == "phi3" else _LONG_ROPES
+    if any(key in {"rope_type", "type"} and value in long_ropes for key, value in pairs):
+        named += [value for key, value in pairs if key == _FIRST_LENGTH and isinstance(value, int)]
+    return min(named)
 
 
 def _digest(name: str, folder: Path) -> str:

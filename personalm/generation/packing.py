@@ -51,12 +51,14 @@ def pack_model(model: LoadedModel, *, int8: bool = False) -> None:
 
     Raises ModelError where integers are asked for and cannot be had.
     """
-    is_able = model.device.type == "cpu" and can_pack("floating", model.dtype)
+    is_tested = model.reads_batches
+    is_able = model.device.type == "cpu" and is_tested and can_pack("floating", model.dtype)
     if int8:
         # All else is in bfloat16, which would be slow where that cannot be packed.
         if not is_able or model.dtype != torch.bfloat16 or not can_pack("int8", model.dtype):
             raise ModelError(
-                f"8-bit integers do not work on {model.device} with this build of torch",
+                f"8-bit integers do not work with {model.card.name} on {model.device} and this "
+                "build of torch",
                 remedy='Set generation.dtype = "auto".',
             )
         before = mean_loss(model)
@@ -72,7 +74,7 @@ def pack_model(model: LoadedModel, *, int8: bool = False) -> None:
         unpack(replaced)
     if is_able:
         pack(model.network, "floating")
-    elif model.device.type == "cuda":
+    elif is_tested and model.device.type == "cuda":
         pad_output(model.network)
 
 

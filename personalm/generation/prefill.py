@@ -114,7 +114,8 @@ def cut_by_length(places: Sequence[int], lengths: Sequence[int], least: int) -> 
 def fill_up(model: LoadedModel, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
     """Return ids and mask, both (prompts, longest); the mask follows the lengths alone."""
     width = max(map(len, prompts))
-    ids = [[model.pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+    # Of another token whose numbers are not finite a mask would hide nothing.
+    ids = [[*prompt[:1]] * (width - len(prompt)) + list(prompt) for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
     return (
         torch.tensor(ids, dtype=torch.int64, device=model.device),

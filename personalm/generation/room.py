@@ -24,7 +24,7 @@ def room_of(model: LoadedModel) -> int:
 
     It follows the card, not what happens to be free there, so that batches made again are equal.
     """
-    if model.device.type != "cuda":
+    if model.device.type != "cuda" or not model.reads_batches:
         return _ON_A_PROCESSOR
     return room_in(torch.cuda.get_device_properties(model.device).total_memory, model)
 

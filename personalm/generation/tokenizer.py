@@ -6,7 +6,10 @@ Nothing is added to a text and nothing is tidied up in it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from tokenizers import AddedToken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _DOCUMENT_START = "<|endoftext|>"
+_MARKER = re.compile(r"[\s▁]*[<\[].+[>\]]\s*", re.DOTALL)
 
 
 class TextTokenizer:
@@ -26,6 +30,7 @@ class TextTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._pieces: dict[int, str] = {}
+        _mark_specials(tokenizer)
         added = tokenizer.added_tokens_decoder
         self.special_ids = frozenset(id_ for id_, token in added.items() if token.special)
         self.num_ids = max(tokenizer.get_vocab().values(), default=-1) + 1
@@ -66,3 +71,17 @@ class TextTokenizer:
             if token_id is not None:
                 return (token_id,)
         return ()
+
+
+def _mark_specials(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let markers be special that nobody calls so: `<tool_call>` typed by a user is letters.
+
+    Runs of spaces, and words that somebody has added, stay tokens as others.
+    """
+    markers = [
+        AddedToken(token.content, special=True, normalized=False)
+        for token in tokenizer.added_tokens_decoder.values()
+        if not token.special and _MARKER.fullmatch(token.content)
+    ]
+    if markers:
+        tokenizer.add_tokens(markers, special_tokens=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from personalm.errors import TrainingError
+from personalm.generation.guards import MODEL_TYPES
 from personalm.generation.loading import find_dtype, load_model
 from personalm.training.duplicates import missing_package
 from personalm.training.quiet import quiet_libraries
@@ -56,6 +58,11 @@ def open_trainee(
         device=generation.device,
         threads=generation.threads,
     )
+    if not base.reads_batches:
+        raise TrainingError(
+            f"{card.name}: batches of its architecture are not tested, so it is not trained",
+            remedy=f"Trained are: {', '.join(sorted(MODEL_TYPES))}.",
+        )
     network: Any = base.network
     # What serves a run keeps prompts apart from texts; here they are read as one.
     network.set_attn_implementation("sdpa")

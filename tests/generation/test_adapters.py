@@ -53,6 +53,24 @@ def test_an_adapter_changes_what_its_base_says_as_peft_would(base: Path, adapter
     assert score(plain, [PAIR])[0].logprob != pytest.approx(expected, rel=1e-2)
 
 
+@pytest.mark.parametrize("layer", ["wte", "lm_head"])
+def test_an_adapter_of_one_of_two_layers_that_share_a_weight_is_refused(
+    tiny_gpt2: Path, tmp_path: Path, layer: str
+) -> None:
+    """Added to the embeddings, it would change the output layer as well."""
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - heavy
+
+    tuned = get_peft_model(
+        load(tiny_gpt2).network,
+        LoraConfig(r=2, target_modules=[layer, "c_attn"], task_type="CAUSAL_LM"),
+    )
+    tuned.save_pretrained(str(tmp_path / "adapter"), save_embedding_layers=False)
+    change(tmp_path / "adapter", base_model_name_or_path=str(tiny_gpt2), fan_in_fan_out=True)
+
+    with pytest.raises(ModelError):
+        load(tmp_path / "adapter")
+
+
 def test_the_card_of_an_adapter_names_its_base_and_covers_both(base: Path, adapter: Path) -> None:
     """Another base, other weights of the adapter or another rank are another model."""
     card, plain = inspect_model(str(adapter)), inspect_model(str(base))

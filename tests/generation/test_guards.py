@@ -75,6 +75,25 @@ def test_settings_that_ask_for_code_are_refused(
         load_model(str(folder), dtype="float32", device="cpu", threads=1)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"add_cross_attention": True},
+        {"is_encoder_decoder": True},
+        {"use_bidirectional_attention": True},
+        {"is_causal": False},
+    ],
+)
+def test_a_model_that_reads_backwards_is_no_writer(folder: Path, change: dict[str, Any]) -> None:
+    """What comes after a token may not decide what is made of it."""
+    edit(folder / "config.json", change)
+    with pytest.raises(ModelError, match=f"(?s){next(iter(change))} is .* causal decoder"):
+        inspect_model(str(folder))
+
+    edit(folder / "config.json", {name: not value for name, value in change.items()})
+    assert inspect_model(str(folder)).max_positions == 256
+
+
 @pytest.mark.parametrize("name", ["modeling_gpt2.py", "sub/evil.py"])
 def test_program_code_in_the_folder_is_refused(folder: Path, canary: Path, name: str) -> None:
     """Wherever it lies."""

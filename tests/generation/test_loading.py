@@ -34,6 +34,18 @@ def test_the_tiny_model_has_learned(tiny_gpt2_training: Training) -> None:
     assert tiny_gpt2_training.last_loss < 0.7 * tiny_gpt2_training.first_loss
 
 
+def test_weights_that_nobody_asks_for_are_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A configuration of fewer layers than the weights have is another model."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "n_layer": 1}))
+
+    load_model(str(folder), dtype="float32", device="cpu", threads=1)
+
+    assert "weights that its config.json knows nothing of, such as transformer.h.1" in caplog.text
+
+
 def test_nothing_is_written_to_the_terminal(
     tiny_gpt2: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -10,7 +10,10 @@ from personalm.generation.stopping import Row, cut_at_stop
 from personalm.records import Sampling
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from personalm.generation.loading import LoadedModel
+    from personalm.generation.tokenizer import TextTokenizer
 
 
 def grow(model: LoadedModel, text: str, *, limit: int = 99, stop: tuple[str, ...] = ()) -> Row:
@@ -38,6 +41,37 @@ def test_a_stop_string_ends_the_row_at_once_whatever_tokens_it_falls_into(
     assert row.sample.text == "A first line, a bit longer"
     assert row.sample.finish == "stop"
     assert "nobody" not in gpt2.tokenizer.decode(row.token_ids)
+
+
+@pytest.mark.parametrize("stop", [" ", "e ", ". ", "User: ", "\n "])
+def test_a_stop_string_may_end_in_a_space(gpt2: LoadedModel, stop: str) -> None:
+    """Some tokenizers tell a token that begins with a space without it."""
+    row = grow(gpt2, f"Line{stop}and more that nobody asked for", stop=(stop,))
+    blind = Row(
+        tokenizer=cast("TextTokenizer", Blind(gpt2.tokenizer)),
+        sampling=row.sampling,
+        end_ids=gpt2.eos_ids,
+    )
+    for token_id in row.token_ids:
+        assert not blind.is_finished
+        blind.add(token_id)
+
+    assert (blind.finish, blind.sample.text) == ("stop", "Line")
+
+
+class Blind:
+    """A tokenizer that sees no space before a token alone."""
+
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def piece(self, token_id: int) -> str:
+        """Return the text of one id, without the space before it."""
+        return self._tokenizer.piece(token_id).removeprefix(" ")
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of ids."""
+        return self._tokenizer.decode(token_ids)
 
 
 def test_the_first_of_several_stop_strings_counts() -> None:

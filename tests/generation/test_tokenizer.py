@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AddedToken, AutoTokenizer
 
 from personalm import bundled
 from personalm.generation.tokenizer import TextTokenizer
@@ -33,6 +33,22 @@ def test_a_typed_special_token_stays_text(
 
     assert gpt2.tokenizer.special_ids.isdisjoint(ids)
     assert gpt2.tokenizer.decode(ids) == text
+
+
+def test_a_typed_marker_that_nobody_calls_special_stays_text_as_well(folder: Path) -> None:
+    """Models of conversations end their turns by such ones. Other added tokens are words."""
+    raw: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    markers = ("<|im_start|>", "<tool_call>", "[INST]")
+    raw.add_tokens([AddedToken(name, special=False) for name in (*markers, "covid", "    ")])
+    tokenizer = TextTokenizer(raw)
+    text = "<|im_start|>system <tool_call>[INST] covid    <b"
+    ids = tokenizer.encode(text)
+
+    assert tokenizer.special_ids >= set(raw.convert_tokens_to_ids(list(markers)))
+    assert tokenizer.special_ids.isdisjoint(ids)
+    assert tokenizer.decode(ids) == text
+    assert set(raw.convert_tokens_to_ids(["covid", "    "])) <= set(ids)
+    assert tokenizer.decode([*raw.convert_tokens_to_ids(list(markers)), ids[-1]]) == "b"
 
 
 @pytest.mark.parametrize("text", ["King , Gertrude .", " two  spaces ", "don 't", "", "\r\n\t"])
