@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 from personalm.discreet import Discreet
 
@@ -18,13 +18,40 @@ if TYPE_CHECKING:
     from personalm.records import Outcome
 
 
+class Asked(Protocol):
+    """A request, or the row that has become of one."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that the caller gave the request."""
+        ...
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether nobody asked, and it follows from the kinds of the settings."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Label(Discreet):
+    """What a row says of the request that it answers. It decides nothing about the text."""
+
+    request_id: str | None = None
+    is_derived: bool = False
+
+    @classmethod
+    def of(cls, asked: Asked) -> Self:
+        """Return the label of a request, or of the row that has become of one."""
+        return cls(request_id=asked.request_id, is_derived=asked.is_derived)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRow:
     """What a planner knows of a published result or rejection."""
 
     fingerprint: str
     is_rejection: bool = False
-    is_derived: bool = False
+    label: Label = Label()
 
 
 class Change(StrEnum):
@@ -45,13 +72,15 @@ class Scope(Discreet):
 
     `users` are the digests of the only users to serve, `None` for all. `retries_rejected` takes up
     unchanged requests that were rejected, `prunes` withdraws live rows that no request asks for.
-    `max_requests` is the number of texts to write; the rest is left for the next run.
+    `max_requests` is the number of texts to write; the rest is left for the next run. `is_partial`
+    says that inputs are left out: what is refused for want of them takes no result away.
     """
 
     users: frozenset[str] | None = None
     retries_rejected: bool = False
     prunes: bool = False
     max_requests: int | None = None
+    is_partial: bool = False
 
 
 EVERYTHING = Scope()

@@ -52,10 +52,19 @@ class Intake:
     ) -> Intake:
         """Share a limit of users out over the buckets, in order.
 
-        Raises SettingsError for a limit that is no number of users.
+        Raises SettingsError for a limit that is no number of users, and where rows that nobody
+        asks for are to go although files were left out, which may have asked.
         """
         if limit is not None and not 0 <= limit <= sys.maxsize:
             raise SettingsError(f"limit: {limit} is no number of users")
+        if spilled.report.skipped:
+            scope = replace(scope, is_partial=True)
+            if scope.prunes:
+                raise SettingsError(
+                    f"{len(spilled.report.skipped)} damaged files are left out, so nobody knows "
+                    "which rows are asked for no more: nothing is withdrawn",
+                    remedy="Mend the files, or run without --prune.",
+                )
         limits = _cut(spilled, limit, scope)
         if scope.users is not None:
             num_found = sum(found or 0 for found in limits)

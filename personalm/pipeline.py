@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from personalm.accounts import EVERYTHING, Counts, Drops, Scope
+from personalm.accounts import EVERYTHING, Counts, Drops, Label, Scope
 from personalm.assembly import Assembly
 from personalm.common_artefacts import make_missing
 from personalm.errors import faults_in_words
@@ -40,13 +40,15 @@ _log = logging.getLogger(__name__)
 class BucketReport:
     """What became of one bucket: its counts, what was lost on the way, and the units of its plan.
 
-    It crosses to other processes and programs: it names no user.
+    `num_labels` are rows that may answer another request than before; the journal names them. It
+    crosses to other processes and programs: it names no user.
     """
 
     bucket: int
     counts: Counts
     units: tuple[str, ...]
     drops: Drops = field(default_factory=Drops)
+    num_labels: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,11 @@ class Run:
         drops += Drops.of(plan.rejected)
         if plan.withdrawn:
             self._journal.withdraw(bucket, plan.withdrawn)
+        # A unit of an earlier attempt names the requests of that day.
+        asked = [task.request for unit in resumed for task in unit.tasks]
+        labels = {**plan.labels, **{request.key: Label.of(request) for request in asked}}
+        if labels:
+            self._journal.relabel(bucket, labels)
         progress.enter_bucket(len(plan.units), done=len(resumed), counts=counts)
         assembly = self._intake.assembly
         max_bytes = assembly.settings.store.notes_mb << 20
@@ -169,6 +176,7 @@ class Run:
             counts=counts,
             units=tuple(unit.unit_id for unit in plan.units) + rejected,
             drops=drops,
+            num_labels=len(labels),
         )
 
     def _journal_rejections(self, plan: Plan) -> tuple[str, ...]:
@@ -176,7 +184,8 @@ class Run:
         if not plan.rejected:
             return ()
         keys = [outcome.key for outcome in plan.rejected]
-        name = digest([[asdict(o.key), o.fingerprint] for o in plan.rejected])[:16]
+        rejections = [outcome.rejection for outcome in plan.rejected]
+        name = digest([asdict(rejection) for rejection in rejections if rejection])[:16]
         unit_id = f"{plan.bucket:04d}-rejected-{name}"
         if not self._journal.has(unit_id):
             self._journal.write(unit_id, plan.rejected, expected=keys)
@@ -194,6 +203,11 @@ class Run:
                     report.bucket: self._journal.withdrawn(report.bucket)
                     for report in reports
                     if report.counts.withdrawn
+                },
+                labels={
+                    report.bucket: self._journal.labels(report.bucket)
+                    for report in reports
+                    if report.num_labels
                 },
                 counts=counts,
                 drops=drops,

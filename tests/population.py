@@ -78,7 +78,15 @@ def write_population(
         ),
     }
     if has_requests:
-        names = ("user_id", "kind", "subject_id", "subject", "instructions", "voice_id")
+        names = (
+            "user_id",
+            "kind",
+            "request_id",
+            "subject_id",
+            "subject",
+            "instructions",
+            "voice_id",
+        )
         asked = [{"user_id": p.user_id, **ask} for p in people for ask in p.asks]
         rows["requests"] = (dict.fromkeys(names, text), asked)
     for table, (columns, values) in rows.items():

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from personalm.accounts import EVERYTHING, Change, LiveRow, Scope
+from personalm.accounts import EVERYTHING, Change, Label, LiveRow, Scope
 from personalm.discreet import Discreet
 from personalm.planning.fingerprints import find_change
 from personalm.planning.units import order_tasks
@@ -29,8 +29,9 @@ class Plan(Discreet):
     num_requests = tasks of units + rejected + unchanged + opted_out; `num_deferred` requests more
     are left for another run. `withdrawn` are the keys of live rows that go: those of users who
     opted out, those of derived requests that are derived no more, and with `Scope.prunes` those
-    that nobody asks for; without it the latter are `orphaned` and stay. `changes` counts the
-    tasks by kind and by why they are written.
+    that nobody asks for; without it the latter are `orphaned` and stay. `labels` are those of
+    unchanged rows that answer another request than before. `changes` counts the tasks by kind and
+    by why they are written.
     """
 
     bucket: int
@@ -40,6 +41,7 @@ class Plan(Discreet):
     opted_out: tuple[Key, ...]
     withdrawn: frozenset[Key] = frozenset()
     orphaned: frozenset[Key] = frozenset()
+    labels: Mapping[Key, Label] = field(default_factory=dict)
     num_deferred: int = 0
     changes: Mapping[tuple[str, Change], int] = field(default_factory=dict)
 
@@ -68,6 +70,8 @@ class Ledger:
         self._changes: dict[Key, Change] = {}
         self._rejected: list[Outcome] = []
         self._unchanged: list[Key] = []
+        self._labels: dict[Key, Label] = {}
+        self._kept: set[Key] = set()
         self._opted_out: list[Key] = []
         self._refused_users: set[str] = set()
         self._users: set[str] = set()
@@ -91,6 +95,10 @@ class Ledger:
             change = self._find_change(each, key)
             if change is None:
                 self._unchanged.append(key)
+                if (label := Label.of(request)) != self._live[key].label:
+                    self._labels[key] = label
+            elif self._keeps_result(each, key):
+                self._kept.add(key)
             elif isinstance(each, Task):
                 self._tasks.append(each)
                 self._changes[key] = change
@@ -101,7 +109,7 @@ class Ledger:
         """Return the plan; `cut` makes units of the tasks."""
         ordered = order_tasks(self._tasks)
         taken = ordered[: self._scope.max_requests]
-        deferred = {task.request.key for task in ordered[len(taken) :]}
+        deferred = {task.request.key for task in ordered[len(taken) :]} | self._kept
         changes = Counter((task.request.kind, self._changes[task.request.key]) for task in taken)
         withdrawn, orphaned = self._settle_live(deferred)
         return Plan(
@@ -112,6 +120,7 @@ class Ledger:
             opted_out=tuple(self._opted_out),
             withdrawn=withdrawn,
             orphaned=orphaned,
+            labels=self._labels,
             num_deferred=len(deferred),
             changes=changes,
         )
@@ -125,6 +134,12 @@ class Ledger:
             return Change.RETRY
         return change
 
+    def _keeps_result(self, decided: Decided, key: Key) -> bool:
+        """Tell whether a result stays, because what it was written from was not read."""
+        live = self._live.get(key)
+        is_refused = isinstance(decided, Rejection)
+        return self._scope.is_partial and is_refused and live is not None and not live.is_rejection
+
     def _settle_live(self, deferred: set[Key]) -> tuple[frozenset[Key], frozenset[Key]]:
         """Return the live rows to withdraw, and those that stay although nobody asks for them."""
         withdrawn, orphaned = set(), set()
@@ -133,7 +148,7 @@ class Ledger:
                 withdrawn.add(key)
             elif key not in self._asked and (self._is_whole or key.user_id in self._users):
                 successor = self._derived.get((key.user_id, key.kind))
-                is_superseded = row.is_derived and successor is not None
+                is_superseded = row.label.is_derived and successor is not None
                 if not is_superseded:
                     orphaned.add(key)
                 elif successor not in deferred:

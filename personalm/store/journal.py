@@ -11,8 +11,9 @@ import logging
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from personalm.accounts import Label
 from personalm.errors import AccountingError, StoreDamagedError, StoreError
 from personalm.records import Key
 from personalm.remote import RemotePath, place_of
@@ -24,7 +25,7 @@ from personalm.store.schema import UNIT, from_unit, keys_of, to_unit
 from personalm.store.scratch import scratch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 _IDENTITY = "run.json"
 _UNITS = "units"
 _WITHDRAWN = "withdrawn"
+_LABELS = "labels"
 _SPILL = "spill"
 _NOTES = "notes"
 
@@ -144,21 +146,29 @@ class Journal:
 
     def withdraw(self, bucket: int, keys: Collection[Key]) -> None:
         """Note the live rows of a bucket that this run takes away, in place of what was noted."""
-        folder = inside(self.folder, _WITHDRAWN)
-        self._files.make_folder(folder, private=True)
-        rows = [[key.user_id, key.kind, key.subject_id] for key in sorted(keys)]
-        self._files.replace(inside(folder, f"{bucket:04d}.json"), json.dumps(rows).encode())
+        self._note(_WITHDRAWN, bucket, [_row_of(key) for key in sorted(keys)])
 
     def withdrawn(self, bucket: int) -> frozenset[Key]:
         """Return the keys that `withdraw` noted. Raises StoreError where nothing was."""
-        path = inside(self.folder, _WITHDRAWN, f"{bucket:04d}.json")
-        try:
-            rows = json.loads(self._files.read(path))
-        except (FileNotFoundError, ValueError):
-            raise StoreError(
-                f"{path} is missing or damaged", remedy="Run again: it is written anew."
-            ) from None
+        rows = self._noted(_WITHDRAWN, bucket)
         return frozenset(Key(user_id=u, kind=k, subject_id=s) for u, k, s in rows)
+
+    def relabel(self, bucket: int, labels: Mapping[Key, Label]) -> None:
+        """Note which requests rows of a bucket answer now, in place of what was noted."""
+        rows = [
+            [*_row_of(key), label.request_id, label.is_derived]
+            for key, label in sorted(labels.items(), key=lambda entry: entry[0])
+        ]
+        self._note(_LABELS, bucket, rows)
+
+    def labels(self, bucket: int) -> dict[Key, Label]:
+        """Return what `relabel` noted. Raises StoreError where nothing was."""
+        return {
+            Key(user_id=u, kind=k, subject_id=s): Label(
+                request_id=request_id, is_derived=is_derived
+            )
+            for u, k, s, request_id, is_derived in self._noted(_LABELS, bucket)
+        }
 
     def erase(self, user_ids: Collection[str]) -> int:
         """Remove the units with rows of some users; return their number.
@@ -188,6 +198,21 @@ class Journal:
         files = LocalFiles() if isinstance(self.folder, RemotePath) else self._files
         files.remove_tree(self.spill_folder)
 
+    def _note(self, name: str, bucket: int, rows: list[list[Any]]) -> None:
+        folder = inside(self.folder, name)
+        self._files.make_folder(folder, private=True)
+        self._files.replace(inside(folder, f"{bucket:04d}.json"), json.dumps(rows).encode())
+
+    def _noted(self, name: str, bucket: int) -> list[list[Any]]:
+        path = inside(self.folder, name, f"{bucket:04d}.json")
+        try:
+            rows: list[list[Any]] = json.loads(self._files.read(path))
+        except (FileNotFoundError, ValueError):
+            raise StoreError(
+                f"{path} is missing or damaged", remedy="Run again: it is written anew."
+            ) from None
+        return rows
+
     def _load(self, unit_id: str) -> pa.Table | None:
         path = self._path(unit_id)
         try:
@@ -201,6 +226,10 @@ class Journal:
 
     def _path(self, unit_id: str) -> Path:
         return inside(self.folder, _UNITS, unit_id + PARQUET)
+
+
+def _row_of(key: Key) -> list[Any]:
+    return [key.user_id, key.kind, key.subject_id]
 
 
 def _check(unit_id: str, found: Counter[Key], expected: Counter[Key]) -> None:

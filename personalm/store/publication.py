@@ -16,9 +16,9 @@ from personalm.store.merging import merge
 from personalm.store.schema import SCHEMA_VERSION, TABLES, UNIT, keys_of, split_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from personalm.accounts import Counts
+    from personalm.accounts import Counts, Label
     from personalm.records import Key
     from personalm.store.bucket_files import BucketFiles
     from personalm.store.journal import Journal
@@ -50,15 +50,22 @@ class Publication:
         """Files of the next snapshot, by table and bucket."""
         return tuple(self._files[place] for place in sorted(self._files))
 
-    def add(self, bucket: int, *, units: Sequence[str], withdrawn: Collection[Key]) -> None:
+    def add(
+        self,
+        bucket: int,
+        *,
+        units: Sequence[str],
+        withdrawn: Collection[Key],
+        labels: Mapping[Key, Label],
+    ) -> None:
         """Merge the units of one bucket, and write the tables of it that change."""
         brought = split_unit(self._gather(bucket, units))
         self._num_results += brought["results"].num_rows
         self._num_rejections += brought["rejections"].num_rows
-        if not units and not withdrawn:
+        if not (units or withdrawn or labels):
             return
         live = {table: self._live(table, bucket) for table in TABLES}
-        for table, rows in merge(live, brought, withdrawn=withdrawn).items():
+        for table, rows in merge(live, brought, withdrawn=withdrawn, labels=labels).items():
             self.has_changes = True
             if rows.num_rows:
                 self._files[table, bucket] = self._bucket_files.write(table, bucket, rows)

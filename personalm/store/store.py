@@ -16,19 +16,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from personalm.accounts import Drops, LiveRow
+from personalm.accounts import Drops
 from personalm.errors import AccountingError, StoreError
 from personalm.store.artefacts import Artefacts
 from personalm.store.bucket_files import BucketFiles
 from personalm.store.identity import create_identity, read_identity
 from personalm.store.journal import Journal
 from personalm.store.layout import Layout, inside
+from personalm.store.live import read_live
 from personalm.store.notes import Notes, install_notes, name_of
 from personalm.store.object_files import files_at
 from personalm.store.publication import Publication
 from personalm.store.resuming import resume_run
 from personalm.store.rollback import commit_again
-from personalm.store.schema import KEY, keys_of
 from personalm.store.scratch import clear_scratch
 from personalm.store.snapshots import Records, Snapshot
 from personalm.store.tidying import RETAINED, list_data, tidy
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from personalm.accounts import Counts
+    from personalm.accounts import Counts, Label, LiveRow
     from personalm.records import Key
     from personalm.store.objects import Objects
 
@@ -133,18 +133,7 @@ class Store:
     def live(self, bucket: int) -> dict[Key, LiveRow]:
         """Return what a planner needs to know of each live result and rejection of a bucket."""
         snapshot = self.snapshot
-        live: dict[Key, LiveRow] = {}
-        for table in ("results", "rejections"):
-            for file in snapshot.files_of(table, bucket) if snapshot else ():
-                rows = self._bucket_files.read(file, columns=(*KEY, "fingerprint", "is_derived"))
-                marks = (rows[name].to_pylist() for name in ("fingerprint", "is_derived"))
-                for key, fingerprint, is_derived in zip(keys_of(rows), *marks, strict=True):
-                    live[key] = LiveRow(
-                        fingerprint=str(fingerprint),
-                        is_rejection=table == "rejections",
-                        is_derived=bool(is_derived),
-                    )
-        return live
+        return read_live(self._bucket_files, snapshot, bucket) if snapshot else {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -181,20 +170,22 @@ class Store:
         units: Mapping[int, Sequence[str]],
         withdrawn: Mapping[int, Collection[Key]],
         counts: Counts,
+        labels: Mapping[int, Mapping[Key, Label]] | None = None,
         drops: Drops | None = None,
     ) -> Snapshot | None:
         """Commit what a run brings as the next snapshot; `None` where nothing changed.
 
         `units` are the units of this run's plan by bucket; others in the journal are ignored.
-        `withdrawn` are keys by bucket whose live rows go. `drops` go into the summary. A run that
-        is published already gives back its snapshot. Raises AccountingError where requests and
+        `withdrawn` are keys by bucket whose live rows go, `labels` those of rows that stay and
+        answer another request. `drops` go into the summary. A run that is published already gives
+        back its snapshot. Raises AccountingError where requests and
         outcomes do not add up, and StoreError where another publisher was first; then nothing is
         published.
         """
         self._require_lock()
         snapshot, listed = self._records.by_run().get(journal.run_id), None
         if snapshot is None:
-            snapshot, listed = self._merge(journal, units, withdrawn, counts)
+            snapshot, listed = self._merge(journal, units, withdrawn, labels or {}, counts)
         ensure_shown(self._files, self._layout, self.snapshot)
         self.record_run(
             {
@@ -246,6 +237,7 @@ class Store:
         journal: Journal,
         units: Mapping[int, Sequence[str]],
         withdrawn: Mapping[int, Collection[Key]],
+        labels: Mapping[int, Mapping[Key, Label]],
         counts: Counts,
     ) -> tuple[Snapshot | None, frozenset[str] | None]:
         """Write the bucket files that change, check the accounts, and create the record.
@@ -258,11 +250,12 @@ class Store:
         publication = Publication(
             base=base, journal=journal, bucket_files=self._bucket_files, buckets=self.num_buckets
         )
-        for bucket in sorted({*units, *withdrawn}):
+        for bucket in sorted({*units, *withdrawn, *labels}):
             publication.add(
                 bucket,
                 units=units.get(bucket, ()),
                 withdrawn=withdrawn.get(bucket, frozenset()),
+                labels=labels.get(bucket, {}),
             )
         publication.renew()
         publication.check(counts)

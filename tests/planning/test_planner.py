@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalm.accounts import LiveRow
+from personalm.accounts import Label, LiveRow
 from personalm.errors import SettingsError
 from personalm.hashing import subject_id_of
 from personalm.kinds import FrontMatter, Kind
@@ -107,7 +107,7 @@ def _tasks(plan: Plan) -> list[Task]:
 
 def _live(tasks: Sequence[Task]) -> dict[Key, LiveRow]:
     return {
-        task.request.key: LiveRow(fingerprint=task.fingerprint, is_derived=task.request.is_derived)
+        task.request.key: LiveRow(fingerprint=task.fingerprint, label=Label.of(task.request))
         for task in tasks
     }
 
@@ -116,7 +116,7 @@ def _published(plan: Plan) -> dict[Key, LiveRow]:
     """Return what is live after the plan was carried out."""
     rejections = (outcome.rejection for outcome in plan.rejected)
     return _live(_tasks(plan)) | {
-        r.key: LiveRow(fingerprint=r.fingerprint, is_rejection=True, is_derived=r.is_derived)
+        r.key: LiveRow(fingerprint=r.fingerprint, is_rejection=True, label=Label.of(r))
         for r in rejections
         if r is not None
     }
