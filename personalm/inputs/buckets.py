@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
+
+from personalm.hashing import bucket_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +99,16 @@ class Buckets:
 
     def _path(self, bucket: int) -> Path:
         return self._folder / f"{bucket:04d}.arrow"
+
+
+def targets_of(ids: pa.Array[Any], num_buckets: int) -> NDArray[np.int64]:
+    """Return the bucket of each id; each distinct one is hashed once."""
+    coded = ids.dictionary_encode()
+    buckets = np.array(
+        [bucket_of(each, num_buckets) for each in coded.dictionary.to_pylist()], np.int64
+    )
+    targets: NDArray[np.int64] = buckets[coded.indices.to_numpy()]
+    return targets
 
 
 def write_private(path: Path, data: bytes | pa.Buffer) -> None:

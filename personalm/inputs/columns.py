@@ -62,6 +62,8 @@ class Batch(Discreet):
     numbers: pa.Array[Any]
     sources: Mapping[str, str]
     """The file's own names of the contract's columns."""
+    is_nested: bool = False
+    """Whether the rows lie in lists; then the numbers are those of the rows with the lists."""
 
     def filter(self, mask: pa.Array[Any]) -> Batch:
         """Keep the rows for which the mask is true."""
@@ -150,6 +152,7 @@ class FileReader:
             rows=self._convert(raw, tally),
             numbers=raw.numbers,
             sources=self.match.sources,
+            is_nested=self.is_nested,
         )
 
     def _may_hold(self, parquet: pq.ParquetFile, group: int, where: Where) -> bool:

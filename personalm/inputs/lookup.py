@@ -25,6 +25,7 @@ from personalm.inputs.settling import (
     settle_requests,
     with_user,
 )
+from personalm.inputs.superseded import superseded_among
 from personalm.inputs.tables import InputTable
 from personalm.inputs.users import UserRows
 
@@ -95,7 +96,12 @@ def _find(inputs: Inputs, contract: Contract, ids: dict[str, set[str]]) -> pa.Ta
     where = Where(ids={name: frozenset(values) for name, values in ids.items() if values})
     if not where.ids:
         return contract.schema.empty_table()
-    found = [with_user(batch, tally).rows for batch in table.batches(tally, where=where)]
+    batches = [with_user(batch, tally) for batch in table.batches(tally, where=where)]
+    authors = {
+        each for batch in batches if batch.is_nested for each in batch.rows["user_id"].to_pylist()
+    }
+    superseded = superseded_among(inputs, authors)
+    found = [superseded.drop(batch, tally).rows for batch in batches]
     return pa.Table.from_batches(found, schema=contract.schema)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from personalm.hashing import bucket_of, user_digest
-from personalm.inputs.buckets import Buckets
+from personalm.hashing import user_digest
+from personalm.inputs.buckets import Buckets, targets_of
 from personalm.inputs.columns import Batch
 from personalm.inputs.contract import INTERACTIONS, REQUESTS
 from personalm.inputs.ids import canonical_id
@@ -45,10 +45,7 @@ class Conversations:
     def add(self, rows: pa.RecordBatch) -> None:
         """Lay out the rows that are turns of a thread, in the order of the files."""
         turns = rows.filter(_is_turn(rows))
-        coded = turns.column("thread_id").dictionary_encode()
-        ids = coded.dictionary.to_pylist()
-        buckets = np.array([bucket_of(each, self._num_buckets) for each in ids], np.int64)
-        self._buckets.add(turns, buckets[coded.indices.to_numpy()])
+        self._buckets.add(turns, targets_of(turns.column("thread_id"), self._num_buckets))
 
     def derive(self, replies: Replies, tally: Tally) -> Iterator[Batch]:
         """Yield the requests of all threads; what was laid out is gone afterwards."""

@@ -51,11 +51,15 @@ def settle_profiles(profiles: pa.Table) -> tuple[pa.Table, int]:
 
     The newest `updated_at` wins, a missing one is oldest, and of equals the later row wins.
     """
-    ordered = _sort(profiles, ["updated_at"])
-    is_last = ~_same_as_before(ordered, ["user_id"])
-    is_last = np.append(is_last[1:], True)[: len(ordered)]
-    kept = ordered.filter(pa.array(is_last))
+    ordered, is_newest = _by_age(profiles)
+    kept = ordered.filter(pa.array(is_newest))
     return kept, len(ordered) - len(kept)
+
+
+def find_older(profiles: pa.Table) -> pa.Table:
+    """Return the rows of profiles that `settle_profiles` leaves out."""
+    ordered, is_newest = _by_age(profiles)
+    return ordered.filter(pa.array(~is_newest))
 
 
 def settle_interactions(interactions: pa.Table) -> tuple[pa.Table, int]:
@@ -96,6 +100,13 @@ def find_twice(requests: pa.Table) -> tuple[int, int] | None:
         return None
     second = int(same[0])
     return order[second - 1].as_py(), order[second].as_py()
+
+
+def _by_age(profiles: pa.Table) -> tuple[pa.Table, Flags]:
+    """Return the rows of each user together, and which is the one that counts."""
+    ordered = _sort(profiles, ["updated_at"])
+    is_first = ~_same_as_before(ordered, ["user_id"])
+    return ordered, np.append(is_first[1:], True)[: len(ordered)]
 
 
 def _sort(table: pa.Table, columns: Sequence[str]) -> pa.Table:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from personalm.errors import InputError
-from personalm.hashing import bucket_of
-from personalm.inputs.buckets import Buckets
+from personalm.inputs.buckets import Buckets, targets_of
 from personalm.inputs.contract import INTERACTIONS, ITEMS, PROFILES, REQUESTS, Contract
 from personalm.inputs.replies import Conversations
 from personalm.inputs.report import Effect, InputReport, Tally, make_report
@@ -27,13 +25,12 @@ from personalm.inputs.settling import (
     settle_requests,
     with_user,
 )
+from personalm.inputs.superseded import Superseded, superseded_of_all
 from personalm.inputs.tables import InputTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from personalm.inputs.columns import Batch
     from personalm.settings import Inputs
@@ -79,6 +76,7 @@ class Spilling:
         Raises InputError for files and columns that do not fit.
         """
         self.has_requests = inputs.has_requests
+        self._inputs = inputs
         self._replies = inputs.replies
         self._folder = folder
         self._tables = {
@@ -102,11 +100,13 @@ class Spilling:
         self._voices = Routes(num_buckets)
         self._threads = Routes(num_buckets)
         self._requests = RequestRows()
+        self._superseded = Superseded()
 
     def write(self) -> tuple[InputReport, dict[str, tuple[int, ...]]]:
         """Read every table once; return the report, and how many rows of what each bucket has."""
         for buckets in self._buckets.values():
             buckets.create()
+        self._find_superseded()
         self._spill_requests()
         self._spill(PROFILES)
         self._spill(INTERACTIONS)
@@ -124,6 +124,13 @@ class Spilling:
             for name, buckets in self._buckets.items()
         }
         return make_report(tallies, unread=(self._items_tally,)), num_rows
+
+    def _find_superseded(self) -> None:
+        interactions = self._tables[INTERACTIONS.table]
+        if interactions is not None and interactions.has_lists:
+            self._superseded = superseded_of_all(
+                self._inputs, self._folder / "ages", num_buckets=self._num_buckets
+            )
 
     def _read(self, contract: Contract) -> Iterator[Batch]:
         table = self._tables[contract.table]
@@ -143,13 +150,17 @@ class Spilling:
         # The rows are read again for their users, and counted then.
         uncounted = Tally(INTERACTIONS.table)
         for batch in table.batches(uncounted):
-            conversations.add(with_user(batch, uncounted).rows)
+            conversations.add(self._named(batch, uncounted).rows)
         yield from conversations.derive(self._replies, self._tallies[REQUESTS.table])
+
+    def _named(self, batch: Batch, tally: Tally) -> Batch:
+        """Return the rows that are somebody's, as things stand."""
+        return self._superseded.drop(with_user(batch, tally), tally)
 
     def _spill_requests(self) -> None:
         for batch in self._wanted():
             rows = self._requests.complete(batch)
-            targets = self._targets(rows)
+            targets = targets_of(rows.column("user_id"), self._num_buckets)
             self._buckets["requests"].add(rows, targets)
             self._voices.add(_others(rows), targets)
             self._threads.add(rows.column("thread_id"), targets)
@@ -159,9 +170,10 @@ class Spilling:
     def _spill(self, contract: Contract) -> None:
         """Lay the rows of users into buckets, and copies where they are needed."""
         for batch in self._read(contract):
-            named = with_user(batch, self._tallies[contract.table])
+            named = self._named(batch, self._tallies[contract.table])
             rows = named.rows
-            self._buckets[contract.table].add(rows, self._targets(rows))
+            targets = targets_of(rows.column("user_id"), self._num_buckets)
+            self._buckets[contract.table].add(rows, targets)
             self._copy(rows, "user_id", self._voices, f"voice_{contract.table}")
             if contract is INTERACTIONS:
                 self._count_empty(named)
@@ -178,14 +190,6 @@ class Spilling:
         empty = pc.and_(pc.is_null(text), pc.is_null(item))
         what = "rows have neither a text nor an item"
         self._tallies["interactions"].mark(batch.place("text"), empty, Effect.KEPT, what)
-
-    def _targets(self, rows: pa.RecordBatch) -> NDArray[np.int64]:
-        """Return the bucket of each row; each distinct user is hashed once."""
-        coded = rows.column("user_id").dictionary_encode()
-        ids = coded.dictionary.to_pylist()
-        buckets = np.array([bucket_of(each, self._num_buckets) for each in ids], np.int64)
-        targets: NDArray[np.int64] = buckets[coded.indices.to_numpy()]
-        return targets
 
     def _settle(self, bucket: int) -> None:
         """Sort a bucket, and take out what is there twice."""

@@ -1,7 +1,8 @@
 """A table of the inputs: its files in the order of their names, each read as the contract asks.
 
 Files may differ in types, in the order of their columns and in the optional ones they have.
-Interactions also come from lists in the rows of profiles, after those of their own files.
+Interactions also come from lists in the rows of profiles, after those of their own files. Lists of
+rows that lost against a newer row of their user are read here, and dropped by `Superseded`.
 """
 
 from __future__ import annotations
@@ -92,6 +93,11 @@ class InputTable:
     def has_files(self) -> bool:
         """Whether there is any file to read."""
         return bool(self._readers)
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether rows lie in lists in the rows of profiles."""
+        return any(reader.is_nested for reader in self._readers)
 
     def batches(self, tally: Tally, *, where: Where | None = None) -> Iterator[Batch]:
         """Read all rows, or those chosen, in the order of files and rows."""

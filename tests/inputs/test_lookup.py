@@ -29,6 +29,10 @@ _NUMBERS = st.sampled_from([1, 2, 3, 7, -4])
 _MAYBE_ID = st.none() | _IDS
 _TIMES = st.none() | st.integers(0, 3).map(lambda m: datetime(2026, 1, 1, 0, m, tzinfo=UTC))
 _TEXTS = st.none() | st.sampled_from(["hello", "hello there", "", "\x00", "ünï"])
+_HISTORY = pa.list_(pa.struct({"text": pa.string(), "thread_id": pa.string()}))
+_HISTORIES = st.none() | st.lists(
+    st.none() | st.fixed_dictionaries({"text": _TEXTS, "thread_id": _MAYBE_ID}), max_size=3
+)
 
 _REPLIES = st.builds(
     Replies,
@@ -63,6 +67,7 @@ def _tables(draw: st.DrawFn) -> dict[str, dict[str, pa.Array[Any]]]:
             "name": column(_TEXTS, num_profiles, pa.string()),
             "updated_at": column(_TIMES, num_profiles, time),
             "opt_out": column(st.none() | st.booleans(), num_profiles, pa.bool_()),
+            "interactions": column(_HISTORIES, num_profiles, _HISTORY),
             "age": column(st.none() | st.integers(1, 9), num_profiles, pa.int32()),
         },
         "interactions": {

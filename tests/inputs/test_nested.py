@@ -18,7 +18,7 @@ from personalm.inputs.lookup import find_user
 from personalm.inputs.report import Effect
 from personalm.inputs.spill import spill
 from personalm.records import Interaction, UserInputs
-from personalm.settings import ColumnSource, Inputs
+from personalm.settings import ColumnSource, Inputs, Replies
 
 Write = Callable[..., str]
 SpillAll = Callable[[Inputs], dict[str, UserInputs]]
@@ -202,3 +202,111 @@ def test_messages_name_the_profiles_row(
         }
     assert found == {("text", Effect.CHANGED, 1), ("rating", Effect.MISSING, 1)}
     assert spilled.report.lines()[0] == "read 2 profiles, 4 interactions"
+
+
+def _dumps(write: Write, *days: dict[str, Any]) -> str:
+    """Write full dumps of profiles, one a day."""
+    paths = [Path(write(f"dumps/day={day}/p.parquet", rows)) for day, rows in enumerate(days)]
+    return str(paths[0].parents[1])
+
+
+@pytest.mark.parametrize("lists", [[["new"]], [[]], pa.nulls(1, pa.list_(pa.string()))], ids=str)
+def test_the_list_of_the_row_that_counts_is_the_only_one(
+    lists: Any, write: Write, spill_all: SpillAll
+) -> None:
+    """A text that stood in an older dump is deleted, and one that stands in both was said once."""
+    before = {"user_id": ["u", "v"], "interactions": [["new", "deleted"], ["left"]]}
+    inputs = Inputs(
+        profiles=(_dumps(write, before, before, {"user_id": ["u"], "interactions": lists}),)
+    )
+    users = spill_all(inputs)
+
+    now = pa.array(lists, pa.list_(pa.string())).to_pylist()[0]
+    assert users["u"].profile.texts == tuple(now or ())
+    assert users["v"].profile.texts == ("left",)
+    assert {user_id: find_user(inputs, user_id) for user_id in users} == users
+
+
+def test_the_newest_time_says_whose_list_counts(write: Write, spill_all: SpillAll) -> None:
+    """As it says which profile does: a late file may hold an older row, under names of its own."""
+    rows = {
+        "uid": [None, "u", "v", "u", "u"],
+        "seen": [_TIME, _TIME, None, datetime(2025, 1, 1, tzinfo=UTC), None],
+        "name": ["nobody", "newest", "other", "older", "oldest"],
+        "said": [["ghost"], ["a", "b"], ["c"], ["b", "old"], ["oldest"]],
+    }
+    path = write("p.parquet", rows, row_group_size=2)
+    names = {"user_id": "uid", "updated_at": "seen", "interactions": "said", "name": "name"}
+    flat = write("i.parquet", {"user_id": ["u"] * 2, "text": ["flat", "again"]})
+    inputs = Inputs.model_validate(
+        {"profiles": [path], "interactions": [flat], "columns": {"profiles": names}}
+    )
+    users = spill_all(inputs)
+
+    assert (users["u"].profile.name, users["v"].profile.name) == ("newest", "other")
+    assert sorted(users["u"].profile.texts) == ["a", "again", "b", "flat"]
+    assert users["v"].profile.texts == ("c",)
+    assert {user_id: find_user(inputs, user_id) for user_id in users} == users
+
+
+def test_what_was_deleted_is_no_voice_and_no_turn_for_anybody(
+    write: Write, spill_all: SpillAll
+) -> None:
+    """Nor does a message of an older dump get a reply: lists go wherever somebody asks for them."""
+    kept = {"text": "hello", "thread_id": "t", "kind": "ask"}
+    gone = {"text": "forget this", "thread_id": "t2", "kind": "ask"}
+    said = {"text": "forget that", "thread_id": "t", "kind": "answer"}
+    answer = {"text": "hi", "thread_id": "t", "kind": "answer"}
+    ids = {"user_id": ["asks", "brand"]}
+    folder = _dumps(
+        write,
+        {**ids, "interactions": [[kept, gone], [answer, said]]},
+        {**ids, "interactions": [[kept], [answer]]},
+    )
+    requests = {"user_id": [f"c{n}" for n in range(9)], "kind": ["reply"] * 9}
+    asked = write("r.parquet", {**requests, "voice_id": ["brand"] * 9, "thread_id": ["t"] * 9})
+    replies = Replies(voice_kinds=("answer",), answered=True)
+
+    for inputs in (
+        Inputs(profiles=(folder,), requests=(asked,)),
+        Inputs(profiles=(folder,), replies=replies),
+    ):
+        users = spill_all(inputs)
+        shown = [(r.thread_id, u) for u in users.values() for r in u.requests]
+        assert {thread for thread, _ in shown} == {"t"}
+        for _, user in shown:
+            assert user.voices["brand"].texts == ("hi",)
+            assert sorted(turn.text for turn in user.threads["t"]) == ["hello", "hi"]
+        assert {user_id: find_user(inputs, user_id) for user_id in users} == users
+
+
+def test_texts_that_are_left_out_with_their_list_are_counted(write: Write, tmp_path: Path) -> None:
+    """As many as were read, once for the whole table."""
+    day = {"user_id": ["u", "v"], "interactions": [["a", "b"], ["c"]]}
+    inputs = Inputs(profiles=(_dumps(write, day, day, day),))
+    with spill(inputs, tmp_path / "s", num_buckets=2) as spilled:
+        report = spilled.report
+
+    assert dict(report.num_rows) == {"profiles": 6, "interactions": 9}
+    (found,) = (f for f in report.findings if f.table == "interactions" and f.column == "user_id")
+    assert (found.effect, found.count, found.file) == (Effect.DROPPED, 6, None)
+
+
+def test_profiles_without_lists_are_read_once(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which row is older says nothing then that its bucket does not say as well."""
+    day = {"user_id": ["u", "v"], "name": ["a", "b"]}
+    flat = write("i.parquet", {"user_id": ["u"], "text": ["x"]})
+    reads: list[str] = []
+    read = rawrows.RawReader.read
+
+    def watch(self: Any, parquet: Any, groups: Any) -> Any:
+        reads.append(str(self.file.path))
+        return read(self, parquet, groups)
+
+    monkeypatch.setattr(rawrows.RawReader, "read", watch)
+    inputs = Inputs(profiles=(_dumps(write, day, day),), interactions=(flat,))
+    spill(inputs, tmp_path / "s", num_buckets=2).close()
+
+    assert len(reads) == len(set(reads)) == 3
