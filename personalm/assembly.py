@@ -22,6 +22,7 @@ from personalm.inputs.languages import detect_language
 from personalm.kinds import Kind, load_kinds
 from personalm.leaks import find_leaks
 from personalm.planning.catalogue import Catalogue
+from personalm.planning.languages import normalise_language
 from personalm.planning.planner import Planner
 from personalm.prompting.prompter import Prompter
 from personalm.prompting.tokenizer import ByteTokenizer, Tokenizer
@@ -101,7 +102,8 @@ class Assembly:
     @cached_property
     def detect_language(self) -> Callable[[tuple[str, ...]], str]:
         """What tells the language of a user's texts; the newest answer is kept."""
-        detect = partial(detect_language, default=self.settings.inputs.language)
+        known = self.settings.inputs.language
+        detect = partial(detect_language, default=normalise_language(known) or known)
         return lru_cache(maxsize=1)(detect)
 
     @cached_property
