@@ -181,7 +181,7 @@ def find_user_inputs(user: object, settings: Settings) -> UserInputs:
 
 def _clean(name: str, value: object, max_chars: int) -> str | None:
     text = read_text(name, value)
-    return text and clean_text(text, max_chars=max_chars)
+    return None if text is None else clean_text(text, max_chars=max_chars)
 
 
 def _plan(assembly: Assembly, user: UserInputs, wish: _Wish) -> Task | Rejection:

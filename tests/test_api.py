@@ -68,6 +68,13 @@ def test_a_user_may_be_an_id_a_mapping_or_a_profile() -> None:
     assert TEXTS[0] in one.prompt
 
 
+def test_a_blank_subject_is_none() -> None:
+    """As in a table of requests."""
+    mapping = {"user_id": "x", "texts": list(TEXTS), "language": "en"}
+
+    assert personalm.generate_for(mapping, subject=" ") == personalm.generate_for(mapping)
+
+
 def test_a_user_who_is_handed_over_is_read_as_one_of_the_tables(tmp_path: Path) -> None:
     """No longer texts, no NUL and no half characters: one of them would cost minutes, or all."""
     long = ("word " * 200_000).strip()

@@ -5,8 +5,10 @@ It knows mappings and profiles; what the values mean is known to `personalm.reco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,8 @@ from personalm.inputs.texts import clean_text
 from personalm.records import Interaction, Profile
 
 if TYPE_CHECKING:
-    from personalm.records import Fact
+    from collections.abc import Callable
+
     from personalm.settings import Inputs
 
 _FIELDS = frozenset({"user_id", "name", "language", "traits", "opt_out"})
@@ -27,19 +30,25 @@ _TEXTS = "texts"
 def read_given(user: Mapping[Any, Any] | Profile, inputs: Inputs) -> Profile:
     """Return a user as the tables would give them.
 
-    Texts have no half character and no NUL, they are cut at `inputs.max_text_chars`, and of very
-    many the newest are used. Raises InputError for names that a mapping must not or has to have,
-    and for texts that are none.
+    Texts have no half character and no NUL, they are cut at `inputs.max_text_chars`, blank ones are
+    missing, and of very many the newest are used. Raises InputError for names that a mapping must
+    not or has to have, for an id of blanks, and for texts that are none.
     """
     profile = user if isinstance(user, Profile) else _read(user)
-    most = inputs.max_text_chars
-    newest = profile.interactions[-inputs.max_user_interactions :]
+    clean = partial(_clean, max_chars=inputs.max_text_chars)
+    said = [_clean_interaction(each, clean) for each in profile.interactions]
+    if not isinstance(user, Profile):
+        # In a table without times, rows that say nothing stand first: none takes a text's place.
+        said.sort(key=lambda each: bool(each.text))
+    facts = {name: clean(value) for name, value in profile.facts.items()}
     return replace(
         profile,
-        name=None if profile.name is None else clean_text(profile.name, max_chars=most),
-        traits=tuple(clean_text(trait, max_chars=most) for trait in profile.traits),
-        facts={name: _clean(value, most) for name, value in profile.facts.items()},
-        interactions=tuple(replace(i, text=clean_text(i.text, max_chars=most)) for i in newest),
+        user_id=_user_id(profile.user_id),
+        name=clean(profile.name),
+        language=clean(profile.language),
+        traits=clean(profile.traits),
+        facts={name: value for name, value in facts.items() if value is not None},
+        interactions=tuple(said[-inputs.max_user_interactions :]),
     )
 
 
@@ -62,7 +71,7 @@ def _read(user: Mapping[Any, Any]) -> Profile:
         names = ", ".join(sorted(_FIELDS | {_TEXTS}))
         raise InputError(f"user mapping: {wrong}; its names are {names}")
     return Profile(
-        user_id=canonical_id(user["user_id"]),
+        user_id=user["user_id"],
         name=read_text("user mapping: name", user.get("name")),
         language=read_text("user mapping: language", user.get("language")),
         traits=_read_texts("traits", user.get("traits")),
@@ -105,9 +114,35 @@ def _is_missing(value: object) -> bool:
     return value is None or is_nan or type(value).__name__ in {"NAType", "NaTType"}
 
 
-def _clean(value: Fact, max_chars: int) -> Fact:
+def _user_id(value: object) -> str:
+    user_id = _read_id(value)
+    if user_id is None:
+        raise InputError("a user is handed over whose 'user_id' is blank: it names nobody")
+    return user_id
+
+
+def _read_id(value: object) -> str | None:
+    read = None if value is None else canonical_id(value)
+    return read if read and read.strip() else None
+
+
+def _clean_interaction(given: Interaction, clean: Callable[[Any], Any]) -> Interaction:
+    return replace(
+        given,
+        text=clean(given.text) or "",
+        kind=clean(given.kind),
+        rating=clean(given.rating),
+        item_id=_read_id(given.item_id),
+        text_id=_read_id(given.text_id),
+        thread_id=_read_id(given.thread_id),
+    )
+
+
+def _clean(value: Any, max_chars: int) -> Any:  # noqa: ANN401 - of the type that it was, or None
+    """Return a value as a column would hold it: None for what says nothing."""
     if isinstance(value, str):
         return clean_text(value, max_chars=max_chars)
     if isinstance(value, tuple):
-        return tuple(clean_text(each, max_chars=max_chars) for each in value)
-    return value
+        return tuple(text for each in value if (text := _clean(each, max_chars)) is not None)
+    # A number that is none is missing, an infinite one says nothing either.
+    return None if isinstance(value, float) and not math.isfinite(value) else value

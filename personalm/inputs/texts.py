@@ -131,9 +131,10 @@ def clean_texts(
     return without_blanks(texts)
 
 
-def clean_text(text: str, *, max_chars: int) -> str:
-    """Return one text by the rule of the columns: no half character, no NUL, cut."""
-    return _joined(text).replace(_NUL, "")[:max_chars]
+def clean_text(text: str, *, max_chars: int) -> str | None:
+    """Return one text by the rule of the columns: no half character, no NUL, cut; None if blank."""
+    cleaned = _joined(text).replace(_NUL, "")[:max_chars]
+    return cleaned if cleaned.strip() else None
 
 
 def without_blanks(texts: pa.Array[Any]) -> pa.Array[Any]:
