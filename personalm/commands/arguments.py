@@ -20,7 +20,10 @@ Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
 
 def read_users(named: Sequence[str]) -> tuple[str, ...]:
-    """Return user ids: each argument is a file with one id a line, or ids with commas between."""
+    """Return user ids: each argument is a file with one id a line, or ids with commas between.
+
+    White space around an id is a part of it, but for what follows a comma.
+    """
     from personalm.inputs.ids import canonical_id
 
     ids: list[str] = []
@@ -31,7 +34,8 @@ def read_users(named: Sequence[str]) -> tuple[str, ...]:
             if path.is_file():
                 ids += read_lines(path)
                 continue
-        ids += filter(None, map(str.strip, each.split(",")))
+        first, *others = each.split(",")
+        ids += filter(str.strip, (first, *map(str.lstrip, others)))
     found = tuple(dict.fromkeys(ids))
     if not found:
         raise SettingsError(

@@ -51,7 +51,7 @@ def forget(
     from personalm.store.forgetting import forget as erase
 
     named = [*users, *(read_lines(file) if file else ())]
-    ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each))
+    ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each.strip()))
     if not ids:
         raise SettingsError("no user is named", remedy="Give ids, or a file: --file IDS.")
     if num_wide := sum(each != each.strip() for each in ids):

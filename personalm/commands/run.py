@@ -59,7 +59,8 @@ def run(
     seed
         Another seed gives other texts.
     users
-        Serve these users only: ids with commas between them, or a file with one id a line.
+        Serve these users only: ids with commas between them, or a file with one id a line. White
+        space is a part of an id, but for what follows a comma.
     retry
         Also write what was rejected before, although nothing of it has changed.
     max_requests
