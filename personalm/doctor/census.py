@@ -12,7 +12,7 @@ from personalm.planning.tiers import tier_of
 from personalm.records import Profile, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from personalm.assembly import Assembly
     from personalm.inputs.spill import Spill
@@ -32,7 +32,7 @@ def count_people(
                 plan = assembly.planner.plan(
                     bucket, users, has_requests=spilled.has_requests, live={}
                 )
-                _count_plan(plan, census)
+                _count_plan(plan, assembly.kinds, census)
             except PersonalmError as error:
                 on_problem(error)
                 assembly, census.is_planned = None, False
@@ -72,7 +72,7 @@ def _count_user(user: UserInputs, assembly: Assembly | None, census: Census) -> 
         census.languages[language] += 1
 
 
-def _count_plan(plan: Plan, census: Census) -> None:
+def _count_plan(plan: Plan, known: Container[str], census: Census) -> None:
     reasons = [outcome.rejection.reason for outcome in plan.rejected if outcome.rejection]
     census.num_requests += plan.num_requests
     census.num_to_write += plan.num_tasks
@@ -80,6 +80,9 @@ def _count_plan(plan: Plan, census: Census) -> None:
     census.rejections.update(str(reason) for reason in reasons)
     census.num_for_unknown_items += reasons.count(Reason.UNKNOWN_ITEM)
     census.num_for_unknown_voices += reasons.count(Reason.UNKNOWN_VOICE)
-    census.kinds.update(task.request.kind for unit in plan.units for task in unit.tasks)
-    census.kinds.update(outcome.key.kind for outcome in plan.rejected)
-    census.kinds.update(key.kind for key in plan.opted_out)
+    kinds = [task.request.kind for unit in plan.units for task in unit.tasks]
+    kinds += [outcome.key.kind for outcome in plan.rejected]
+    kinds += [key.kind for key in plan.opted_out]
+    # What has no template is the table's word alone, and may be a personal text of another column.
+    census.kinds.update(kind for kind in kinds if kind in known)
+    census.num_for_unknown_kinds += sum(kind not in known for kind in kinds)

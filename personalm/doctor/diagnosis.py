@@ -60,6 +60,8 @@ class Census:
     num_to_write: int = 0
     num_refused_by_opt_out: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
+    num_for_unknown_kinds: int = 0
+    """Requests of kinds without a template, which are not among `kinds`."""
     rejections: Counter[str] = field(default_factory=Counter)
     num_for_unknown_users: int = 0
     num_for_unknown_items: int = 0

@@ -97,6 +97,8 @@ def _wishes(census: Census) -> Iterable[tuple[str, int, str]]:
     yield "requests", census.num_requests, ""
     for kind, count in sorted(census.kinds.items()):
         yield f"for a {kind}", count, ""
+    remedy = _REMEDIES[Reason.UNKNOWN_KIND]
+    yield "for kinds without a template", census.num_for_unknown_kinds, remedy
     yield "that a run would write", census.num_to_write, ""
     for reason, count in census.rejections.most_common():
         yield f"rejected: {reason}", count, _REMEDIES.get(Reason(reason), "")

@@ -110,6 +110,21 @@ def test_users_are_counted(config: Path) -> None:
     assert dict(census.languages) == {"en": 6, "fr": 1}
 
 
+def test_kinds_without_a_template_are_counted_and_not_told(config: Path) -> None:
+    """What stands in the column may be what somebody wrote: neither page nor JSON shows it."""
+    secrets = ["my mother is ill", "call me at night", "my mother is ill"]
+    requests = {"user_id": ["ada", "dora", "canary"], "kind": secrets, "subject": ["x", "y", "z"]}
+    write(config.parent, "requests", requests, name="b")
+    diagnosis = diagnose(config)
+    census = diagnosis.census
+
+    assert census is not None
+    assert dict(census.kinds) == {"post": 3, "blurb": 2, "reply": 2, "note": 1}
+    assert census.num_for_unknown_kinds == 3
+    assert census.num_requests == census.kinds.total() + 3
+    assert "mother" not in json.dumps(diagnosis.to_json())
+
+
 def test_requests_are_counted_by_what_becomes_of_them(config: Path) -> None:
     """What is asked about unknown users, items, threads and voices is told apart."""
     census = census_of(config)

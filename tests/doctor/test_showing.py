@@ -70,6 +70,19 @@ def test_refused_tables_end_with_exit_code_1_and_the_remedy(config: Path) -> Non
     assert 'astype("Int64")' in done.stdout
 
 
+def test_kinds_without_a_template_are_one_line(config: Path) -> None:
+    """A wrong column mapped to the kind would be printed whole: every word of everybody."""
+    secrets = {"user_id": ["a", "b"], "kind": ["my mother is ill", "call me at night"]}
+    pq.write_table(pa.table(secrets), config.parent / "r.parquet")
+    config.write_text(CONFIG.replace("[inputs]", '[inputs]\nrequests = "r.parquet"'))
+    done = call(config, {"user_id": ["a"], "text": ["hello"]})
+
+    (line,) = (each for each in done.stdout.splitlines() if "without a template" in each)
+    assert " 2 " in line
+    assert "mother" not in done.stdout
+    assert "night" not in done.stdout
+
+
 def test_json_is_one_object_for_programs(config: Path) -> None:
     """Findings have table, file, column, effect, count and remedy each."""
     done = call(config, {"user_id": [7, None], "text": ["a", "b"]}, "--json")
