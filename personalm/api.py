@@ -31,6 +31,7 @@ from personalm.records import (
     UserInputs,
 )
 from personalm.settings import load_settings
+from personalm.stamps import Stamps, stamps_of
 from personalm.store.store import Store
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def generate_for(
     `texts` and any of `name`, `language`, `traits`; or a `Profile`. Texts that are handed over
     are cut as those of the tables are. What is `None` is as the configuration says. Without
     `subject` and `subject_id` the user's first request of this kind in the requests table is
-    taken; without a table, a subject is chosen as a batch would.
+    taken; without a table, a subject is chosen as a batch would. Where they name a request of the
+    table, it is that one.
     Further settings go by their names: `generate_for(7, **{"generation.temperature": 0.6})`.
 
     Raises SettingsError, ModelError, TemplateError or InputError; an unknown user id is an
@@ -147,7 +149,7 @@ class _Wish(Discreet):
 
 
 @lru_cache(maxsize=4)
-def _assemble_json(settings_json: str, digests: tuple[str, ...]) -> Assembly:
+def _assemble_json(settings_json: str, digests: tuple[str, ...], _stamps: Stamps) -> Assembly:
     from personalm.settings import Settings  # noqa: PLC0415 - the annotation above needs none
 
     settings = Settings.model_validate_json(settings_json)
@@ -159,11 +161,14 @@ def _assemble_json(settings_json: str, digests: tuple[str, ...]) -> Assembly:
 
 
 def open_assembly(settings: Settings) -> Assembly:
-    """Return the rooms for some settings, with the artefacts that the output folder has by now."""
+    """Return the rooms for some settings, with what lies on this machine by now.
+
+    That is templates, models and items, and the artefacts of the output folder.
+    """
     store = Store.find(settings.output)
     found = [store.artefacts.latest(name) for name in store.artefacts.names] if store else []
     digests = tuple(artefact.digest for artefact in found if artefact)
-    return _assemble_json(settings.model_dump_json(), digests)
+    return _assemble_json(settings.model_dump_json(), digests, stamps_of(settings))
 
 
 def find_user_inputs(user: object, settings: Settings) -> UserInputs:
@@ -192,18 +197,26 @@ def _plan(assembly: Assembly, user: UserInputs, wish: _Wish) -> Task | Rejection
 
 
 def _request(assembly: Assembly, user: UserInputs, wish: _Wish) -> Request | Rejection:
-    listed = next((r for r in user.requests if r.kind == wish.kind), None)
+    """Return the request of the table that is meant, with what the caller says of it, or a new one.
+
+    A request of the same key is the same: its voice and its thread belong to it.
+    """
+    listed = [request for request in user.requests if request.kind == wish.kind]
     if wish.subject is None and wish.subject_id is None:
-        request = listed or assembly.planner.derive(user, wish.kind)
-        if isinstance(request, Rejection) or wish.instructions is None:
-            return request
-        return replace(request, instructions=wish.instructions)
-    return Request(
-        user_id=user.profile.user_id,
-        kind=wish.kind,
-        subject_id=wish.subject_id or subject_id_of(wish.subject or "", wish.instructions),
-        subject=wish.subject,
-        instructions=wish.instructions,
+        request = listed[0] if listed else assembly.planner.derive(user, wish.kind)
+    else:
+        new = Request(
+            user_id=user.profile.user_id,
+            kind=wish.kind,
+            subject_id=wish.subject_id or subject_id_of(wish.subject or "", wish.instructions),
+        )
+        request = next((found for found in listed if found.key == new.key), new)
+    if isinstance(request, Rejection):
+        return request
+    return replace(
+        request,
+        subject=request.subject if wish.subject is None else wish.subject,
+        instructions=request.instructions if wish.instructions is None else wish.instructions,
     )
 
 

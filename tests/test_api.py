@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import personalm
 from personalm import api, assembly, pipeline
 from personalm.api import find_user_inputs
 from personalm.errors import InputError, SettingsError
-from personalm.records import Interaction, Profile
+from personalm.records import Interaction, Profile, Request, Task
 from personalm.settings import load_settings
+from personalm.stamps import stamps_of
 from personalm.store.reading import read_table
-from tests.population import Person, make_settings
+from tests.population import POST, Person, make_settings, write_templates
 
 ROOT = Path(__file__).parent.parent
 TEXTS = ("I swept the yard before breakfast.", "The kettle is on, come in.", "Rain again.")
@@ -42,13 +47,74 @@ def test_a_notebook_and_a_batch_agree(tmp_path: Path) -> None:
     """For every request of the sample data both doors of an output give the same text."""
     settings = load_settings(output=tmp_path / "out")
     pipeline.run(settings)
-    rows = [row for row in read_table(settings.output).to_pylist() if row["kind"] == "post"]
+    rows = read_table(settings.output).to_pylist()
 
     for row in rows:
-        generation = personalm.generate_for(row["user_id"], "post", output=settings.output)
+        user, kind = row["user_id"], row["kind"]
+        named = {} if kind == "post" else {"subject_id": row["subject_id"]}
+        generation = personalm.generate_for(user, kind, output=settings.output, **named)
         assert generation.text == row["text"]
         assert generation.provenance["fingerprint"] == row["fingerprint"]
-    assert rows
+    assert {row["kind"] for row in rows} == {"post", "note", "blurb", "reply"}
+
+
+def test_a_request_of_the_table_is_meant_where_its_key_is_named(tmp_path: Path) -> None:
+    """With its own subject and instructions, but for what the caller says of them."""
+    asks = (
+        {"kind": "post", "subject_id": "p1", "subject": "rainy days"},
+        {"kind": "post", "subject_id": "p2", "subject": "sunny days", "instructions": "be brief"},
+    )
+    settings = make_settings(tmp_path, [Person(user_id="a", asks=asks)], has_requests=True)
+    pipeline.run(settings)
+    texts = {row["subject_id"]: row["text"] for row in read_table(settings.output).to_pylist()}
+
+    def plan(**named: Any) -> Request:
+        wish = api._Wish(**{**dict.fromkeys(("subject", "subject_id", "instructions")), **named})
+        found = api._plan(api.open_assembly(settings), find_user_inputs("a", settings), wish)
+        assert isinstance(found, Task)
+        return found.request
+
+    second = plan(kind="post", subject_id="p2")
+    assert (second.subject, second.instructions) == ("sunny days", "be brief")
+    assert plan(kind="post", subject_id="p2", instructions="be long").instructions == "be long"
+    assert plan(kind="post", subject_id="p3", subject="snow").subject == "snow"
+    assert plan(kind="post").subject == "rainy days"
+    given: dict[str, Any] = settings.model_dump(exclude_unset=True)
+    for name in ("p1", "p2"):
+        generation = personalm.generate_for(
+            "a", subject_id=name, config=tmp_path / "empty.toml", **given
+        )
+        assert generation.text == texts[name]
+
+
+def test_what_is_edited_between_two_calls_is_read_again(tmp_path: Path) -> None:
+    """Templates, items and models, as a batch would; what nobody touched is not."""
+    model = shutil.copytree(ROOT / "sample_data" / "adapter", tmp_path / "model")
+    items = tmp_path / "items.parquet"
+    write_items(items, "The Kettle Book")
+    place: dict[str, Any] = {"inputs.items": str(items)}
+    settings = make_settings(tmp_path, [Person(user_id="a")], **place)
+    first = api.open_assembly(settings)
+    assert api.open_assembly(settings) is first
+
+    write_items(items, "A Kettle Book, in its second edition")
+    second = api.open_assembly(settings)
+    write_templates(tmp_path / "templates", post="+++\n" + POST.split("+++\n", 1)[1] + " now")
+    third = api.open_assembly(settings)
+
+    assert [item.title for item in second.catalogue.items] == [
+        "A Kettle Book, in its second edition"
+    ]
+    assert third.kinds["post"].digest != second.kinds["post"].digest
+    assert api.open_assembly(settings) is third
+    before = stamps_of(settings.model_copy(update={"model": str(model)}))
+    os.utime(model / "adapter_model.safetensors", ns=(1, 1))
+    assert stamps_of(settings.model_copy(update={"model": str(model)})) != before
+
+
+def write_items(path: Path, title: str) -> None:
+    """Write a table of one item."""
+    pq.write_table(pa.table({"item_id": ["i"], "title": [title]}), path)
 
 
 def test_a_user_may_be_an_id_a_mapping_or_a_profile() -> None:

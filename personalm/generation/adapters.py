@@ -65,6 +65,14 @@ def is_adapter(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and not (folder / "config.json").exists()
 
 
+def find_base(folder: Path) -> str | None:
+    """Return the name of an adapter's base, unchecked; `None` where it names none."""
+    try:
+        return str(read_object(folder / CONFIG)["base_model_name_or_path"])
+    except (ModelError, KeyError):
+        return None
+
+
 def read_adapter(folder: Path) -> Adapter:
     """Check the folder of an adapter and say what it is. Raises ModelError."""
     check_files(folder, is_adapter=True)
