@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from personalm.errors import SettingsError
+from personalm.errors import ModelError, SettingsError
 from personalm.generation.models import inspect_model
 from personalm.generation.routing import RoutingEngine
 from personalm.generation.scripted import ScriptedEngine
@@ -137,7 +137,8 @@ class Assembly:
                 "seed": settings.seed,
                 "prompting": settings.prompting.model_dump(),
                 "generation": generation,
-                "selection": settings.selection.model_dump(),
+                # Which embedder it is counts, and not where it lies.
+                "selection": settings.selection.model_dump(exclude={"embedder"}),
                 "embedder": self.embedder_name,
             }
         )
@@ -145,15 +146,17 @@ class Assembly:
     @cached_property
     def embedder_name(self) -> str:
         """What tells the rows of the embedder from those of any other."""
-        selection = self.settings.selection
-        if selection.scorer == "shape":
-            return _NO_EMBEDDER
-        return SCRIPTED if selection.embedder == SCRIPTED else embedder_digest(selection.embedder)
+        is_asked = self.settings.selection.scorer != "shape"
+        return self._embedder_digest if is_asked else _NO_EMBEDDER
+
+    @cached_property
+    def _embedder_digest(self) -> str:
+        name = self.settings.selection.embedder
+        return SCRIPTED if name == SCRIPTED else embedder_digest(name)
 
     def open_embedder(self) -> Embedder:
         """Load the embedder, once a process."""
-        selection = self.settings.selection
-        return NoEmbedder() if selection.scorer == "shape" else _load_embedder(selection.embedder)
+        return NoEmbedder() if self.embedder_name == _NO_EMBEDDER else self.embedder
 
     @cached_property
     def fingerprint(self) -> str:
@@ -228,7 +231,7 @@ class Assembly:
     @property
     def embedder(self) -> Embedder:
         """The embedder of the settings, whether texts are chosen by it or not."""
-        return _load_embedder(self.settings.selection.embedder)
+        return _load_embedder(self.settings.selection.embedder, self._embedder_digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +286,15 @@ def _load_voice(card: ModelCard, machine: Generation) -> Voice:
     )
 
 
+# What lies under a name may change while a process lives: the digest is a part of which one it is.
 @lru_cache(maxsize=1)
-def _load_embedder(name: str) -> Embedder:
-    return ScriptedEmbedder() if name == SCRIPTED else SentenceEmbedder(name)
+def _load_embedder(name: str, known_as: str) -> Embedder:
+    if known_as == SCRIPTED:
+        return ScriptedEmbedder()
+    embedder = SentenceEmbedder(name)
+    if embedder_digest(name) != known_as:
+        raise ModelError(
+            f"the embedder {name} has changed since this run began",
+            remedy="Start again, so that all texts are measured by the one that lies there now.",
+        )
+    return embedder
