@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from personalm.leaks import make_leaks
-from personalm.strangers import make_pool
+from personalm.strangers import drop_refusals, make_pool
 
 if TYPE_CHECKING:
     from personalm.assembly import Assembly
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def make_missing(
     assembly: Assembly, artefacts: Artefacts, spilled: Spill, *, rebuild: bool = False
 ) -> None:
-    """Make of all users together what a folder does not have, or everything on demand."""
+    """Make of all users together what a folder does not have, or everything on demand.
+
+    Who has opted out since is taken out of the pool that it has.
+    """
     selection = assembly.settings.selection
     if rebuild or assembly.pool is None:
         assembly.pool = make_pool(
@@ -27,6 +30,8 @@ def make_missing(
             open_embedder=assembly.open_embedder,
             detect_language=assembly.detect_language,
         )
+    else:
+        assembly.pool = drop_refusals(assembly.pool, artefacts, spilled)
     is_asked = assembly.needs_leaks(has_requests=spilled.has_requests)
     if is_asked and (rebuild or assembly.leaks is None):
         assembly.leaks = make_leaks(

@@ -2,7 +2,8 @@
 
 It is made by the first run that finds people enough, and used by every later one until it is made
 anew on demand, so that nobody's new text of last night changes the scores of all others. Its
-edition goes into every fingerprint. Who is forgotten is taken out of it; the edition stays.
+edition goes into every fingerprint. Who is forgotten or opts out is taken out of it; the edition
+stays.
 
 The people of the pool are those whose ids have the last digests: a user who comes or goes changes
 one place at the most, and the first ones are left for evaluations.
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 
 from personalm.discreet import Discreet
 from personalm.errors import StoreDamagedError, is_of_a_row
-from personalm.hashing import user_digest
+from personalm.hashing import bucket_of_digest, user_digest
 from personalm.planning.languages import normalise_language
 from personalm.selection.encoding import embed, is_sound, round_row, stack, with_shape
 from personalm.selection.impostors import (
@@ -114,18 +115,41 @@ def make_pool(
     return Pool(impostors=_read(table, artefact), edition=artefact.edition)
 
 
+def drop_refusals(pool: Pool, artefacts: Artefacts, spilled: Spill) -> Pool:
+    """Take people who have opted out since out of a folder's pool; the edition stays.
+
+    The file with them goes when the folder is tidied: nothing goes before the commit of a run.
+    """
+    owners = set(pool.impostors.owners)
+    buckets = {bucket_of_digest(owner, spilled.num_buckets) for owner in owners}
+    refusals = frozenset[str]().union(*map(spilled.refusals, buckets)) & owners
+    found = artefacts.latest(IMPOSTORS)
+    if not refusals or found is None:
+        return pool
+    table = decode(artefacts.read(found), artefacts.path_of(found), schema=_SCHEMA)
+    others = _without(table, refusals)
+    data = encode(others)
+    artefact = artefacts.publish(
+        IMPOSTORS, lambda: [data], about=found.about, edition=found.edition, tidies=False
+    )
+    return Pool(impostors=_read(others, artefact), edition=artefact.edition)
+
+
 def take_out(path: Path, user_ids: Collection[str]) -> Callable[[], Iterable[bytes]] | None:
     """Return what is left of a pool's file without some users; `None` where it holds none.
 
     Raises StoreDamagedError or FileNotFoundError where it cannot be read.
     """
     table = decode(files_at(path).read(path), path, schema=_SCHEMA)
-    owners = pa.array(sorted(map(user_digest, user_ids)), pa.string())
-    others = table.filter(pc.invert(pc.is_in(table["owner"], owners)))
+    others = _without(table, map(user_digest, user_ids))
     if others.num_rows == table.num_rows:
         return None
     data = encode(others)
     return lambda: [data]
+
+
+def _without(table: pa.Table, owners: Iterable[str]) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table["owner"], pa.array(sorted(owners), pa.string()))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

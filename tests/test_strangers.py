@@ -141,6 +141,43 @@ def test_who_opted_out_is_in_no_pool(memory_path: Path) -> None:
     assert not any(user_digest("u1").encode() in p.read_bytes() for p in _decoded(notes))
 
 
+@pytest.mark.parametrize("limit", [None, 0])
+def test_who_opts_out_leaves_a_pool_that_is_there_and_nobody_is_written_again(
+    memory_path: Path, limit: int | None
+) -> None:
+    """At the next run, whomever it looks at; only the opted-out user's own row goes with it."""
+    settings = settings_of(memory_path)
+    pipeline.run(settings)
+    first, before = edition(settings), rows_of(settings.output, without="u3")
+    settings_of(memory_path, [*PEOPLE[:3], replace(PEOPLE[3], opt_out=True), *PEOPLE[4:]])
+
+    counts = pipeline.run(settings, limit=limit).counts
+
+    stays = {user_digest(person.user_id) for person in PEOPLE if person.user_id != "u3"}
+    assert set(owners(settings)) == stays
+    assert len(list((settings.output / "_artefacts").glob("impostors-*"))) == 1
+    assert (edition(settings), counts.generated) == (first, 0)
+    assert rows_of(settings.output, without="u3") == before
+    assert verify(settings.output) == ()
+    assert forecast(settings).counts.generated == 0
+
+
+def test_a_pool_of_people_who_all_opted_out_is_empty_and_scores_abstain(
+    memory_path: Path,
+) -> None:
+    """No other one is made of its own accord: that would write every text again."""
+    settings = settings_of(memory_path)
+    pipeline.run(settings)
+    first = edition(settings)
+    settings_of(memory_path, [*(replace(person, opt_out=True) for person in PEOPLE), ADA])
+
+    pipeline.run(settings)
+
+    assert (owners(settings), edition(settings)) == ([], first)
+    (row,) = read_table(settings.output).to_pylist()
+    assert (row["user_id"], row["style_score"]) == ("ada", None)
+
+
 def test_nothing_stays_noted_about_who_opted_out_though_nobody_asks_for_it(
     memory_path: Path,
 ) -> None:

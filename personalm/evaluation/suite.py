@@ -69,6 +69,7 @@ def evaluate(settings: Settings, folder: Path, *, plan: Plan, progress: Progress
             artefacts = Artefacts(Layout.at(folder / COMMON))
             assembly.use(artefacts)
             make_missing(assembly, artefacts, spilled)
+            artefacts.tidy()
         session = Session(
             assembly=assembly,
             stage=stage,

@@ -129,12 +129,13 @@ class Artefacts:
         *,
         about: Mapping[str, int] | None = None,
         edition: str | None = None,
+        tidies: bool = True,
     ) -> Artefact:
         """Make a file the artefact of a name; the one before it goes.
 
-        `edition` is that of the artefact whose place is taken, where the new one is only to be
-        what is left of it; otherwise it is the file's digest. A crash leaves the old or the new
-        one.
+        Unless it `tidies`, that one goes at the next `tidy`. `edition` is that of the artefact
+        whose place is taken, where the new one is only to be what is left of it; otherwise it is
+        the file's digest. A crash leaves the old or the new one.
         """
         digest, num_bytes = _measure(chunks())
         artefact = Artefact(
@@ -153,7 +154,8 @@ class Artefacts:
             "created_at": artefact.created_at.isoformat(),
         }
         self._files.replace(self._record(name), json.dumps(record, indent=1).encode())
-        self.tidy()
+        if tidies:
+            self.tidy()
         return artefact
 
     def remove(self, name: str) -> None:

@@ -197,6 +197,7 @@ class Store:
             }
         )
         self._install_notes(journal)
+        self.artefacts.tidy()
         tidy(
             self._files,
             self._layout,
