@@ -56,13 +56,15 @@ SCRIPTED = "scripted"
 """Model and embedder name of the fakes."""
 
 _NO_EMBEDDER = "none"
+_FORESEEN = "another"
 
 
 class Assembly:
     """Planner and writer for one set of settings.
 
     `pool` and `leaks` are those of the output folder, and have to be set before anything is
-    planned; without them style scores and the gate of leaks abstain.
+    planned; without them style scores and the gate of leaks abstain. `foresees_pool` plans as if
+    there were a pool that nobody has made yet.
     """
 
     def __init__(self, settings: Settings, *, items: Sequence[Item] | None = None) -> None:
@@ -71,6 +73,7 @@ class Assembly:
         self._items = items
         self.pool: Pool | None = None
         self.leaks: Leaks | None = None
+        self.foresees_pool = False
         self.kinds: dict[str, Kind] = load_kinds(settings.templates_dir)
         self.card = _inspect(settings)
 
@@ -123,7 +126,8 @@ class Assembly:
     @cached_property
     def settings_digest(self) -> str:
         """Digest of the settings that change texts; where and how fast they are made does not."""
-        return digest([self._own_settings_digest, self.pool.edition if self.pool else None])
+        edition = self.pool.edition if self.pool else None
+        return digest([self._own_settings_digest, _FORESEEN if self.foresees_pool else edition])
 
     @cached_property
     def _own_settings_digest(self) -> str:

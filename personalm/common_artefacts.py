@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from personalm.leaks import make_leaks
-from personalm.strangers import drop_refusals, make_pool
+from personalm.strangers import can_make_pool, drop_refusals, make_pool
 
 if TYPE_CHECKING:
     from personalm.assembly import Assembly
@@ -36,4 +36,18 @@ def make_missing(
     if is_asked and (rebuild or assembly.leaks is None):
         assembly.leaks = make_leaks(
             spilled, artefacts, items=assembly.catalogue.items, selection=selection
+        )
+
+
+def foresee_missing(assembly: Assembly, spilled: Spill, *, rebuild: bool = False) -> None:
+    """Plan as if a run had made what a folder does not have, or everything on demand.
+
+    Nothing is made: a pool to come has an edition that no row has. A missing leak index needs no
+    such care, as every row that it has a say in was written under some index.
+    """
+    if rebuild or assembly.pool is None:
+        assembly.foresees_pool = can_make_pool(
+            spilled,
+            selection=assembly.settings.selection,
+            detect_language=assembly.detect_language,
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from personalm.accounts import EVERYTHING, Change, Counts, Scope
 from personalm.assembly import Assembly
+from personalm.common_artefacts import foresee_missing
 from personalm.errors import faults_in_words
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
@@ -52,7 +53,8 @@ def open_plans(
 ) -> Iterator[tuple[Assembly, Iterator[Plan]]]:
     """Plan every bucket; with `against` a store, what is unchanged there is not planned again.
 
-    `rebuild` plans as if what is made of all users together were another.
+    Against a store, what is made of all users together counts as another where a run would make
+    it: where it is missing, and on demand with `rebuild`.
     """
     progress = progress or SilentProgress()
     with faults_in_words(), ExitStack() as stack:
@@ -64,6 +66,8 @@ def open_plans(
         output = against or Store.find(settings.output)
         if output is not None and not rebuild:
             assembly.use(output.artefacts)
+        if against is not None:
+            foresee_missing(assembly, spilled, rebuild=rebuild)
         intake = Intake.of(assembly, spilled, limit=limit, scope=scope, progress=progress)
         yield assembly, _plans(intake, against)
 

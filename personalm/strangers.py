@@ -99,11 +99,7 @@ def make_pool(
 
     The embedder is opened only where there are enough.
     """
-    chosen = choose_impostors(
-        _find_authors(spilled, detect_language),
-        min_words=selection.min_scored_words,
-        min_impostors=selection.min_impostors,
-    )
+    chosen = _choose(spilled, selection, detect_language)
     table = _embed(chosen, embedder_name, open_embedder()) if chosen else _SCHEMA.empty_table()
     if not table.num_rows:
         if artefacts.latest(IMPOSTORS) is not None:
@@ -113,6 +109,16 @@ def make_pool(
     about = {"texts": table.num_rows, "people": len(set(table["owner"].to_pylist()))}
     artefact = artefacts.publish(IMPOSTORS, lambda: [data], about=about)
     return Pool(impostors=_read(table, artefact), edition=artefact.edition)
+
+
+def can_make_pool(
+    spilled: Spill,
+    *,
+    selection: Selection,
+    detect_language: Callable[[tuple[str, ...]], str],
+) -> bool:
+    """Say whether there are people enough for a pool; nothing is embedded and nothing is made."""
+    return bool(_choose(spilled, selection, detect_language))
 
 
 def drop_refusals(pool: Pool, artefacts: Artefacts, spilled: Spill) -> Pool:
@@ -146,6 +152,16 @@ def take_out(path: Path, user_ids: Collection[str]) -> Callable[[], Iterable[byt
         return None
     data = encode(others)
     return lambda: [data]
+
+
+def _choose(
+    spilled: Spill, selection: Selection, detect_language: Callable[[tuple[str, ...]], str]
+) -> tuple[Impostor, ...]:
+    return choose_impostors(
+        _find_authors(spilled, detect_language),
+        min_words=selection.min_scored_words,
+        min_impostors=selection.min_impostors,
+    )
 
 
 def _without(table: pa.Table, owners: Iterable[str]) -> pa.Table:
