@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from personalm.accounts import EVERYTHING, Change, Counts, Scope
@@ -20,6 +18,7 @@ from personalm.errors import faults_in_words
 from personalm.intake import Intake, num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
 from personalm.store.store import Store
+from personalm.store.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,7 +59,7 @@ def open_plans(
     with faults_in_words(), ExitStack() as stack:
         assembly = Assembly(settings)
         num_buckets = against.num_buckets if against else num_buckets_of(settings)
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="personalm-")))
+        folder = stack.enter_context(temporary_folder())
         inputs = read_inputs(settings, folder / "spill", num_buckets=num_buckets, progress=progress)
         spilled = stack.enter_context(inputs)
         output = against or Store.find(settings.output)

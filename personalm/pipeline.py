@@ -8,14 +8,14 @@ and nothing of Parquet, Prefect or torch.
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from personalm.accounts import EVERYTHING, Counts, Drops, Label, Scope
 from personalm.assembly import Assembly
 from personalm.common_artefacts import make_missing
-from personalm.errors import faults_in_words
+from personalm.errors import StoreError, faults_in_words
 from personalm.hashing import digest
 from personalm.inputs.spill import Spill
 from personalm.intake import Intake, num_buckets_of, read_inputs
@@ -23,6 +23,7 @@ from personalm.progress import SilentProgress
 from personalm.run_spec import RunSpec
 from personalm.store.journal import Journal
 from personalm.store.store import Store
+from personalm.store.temporary import clear_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -244,6 +245,8 @@ def open_run(
             settings.output, buckets=num_buckets_of(settings), keep=settings.store.keep
         )
         stack.enter_context(store.lock())
+        with suppress(StoreError):  # it is told where it matters, by `personalm forget`
+            clear_temporary()
         journal = store.start_run(assembly.fingerprint)
         inputs = read_inputs(
             settings, journal.spill_folder, num_buckets=store.num_buckets, progress=progress

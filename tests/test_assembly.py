@@ -50,10 +50,10 @@ def make_embedder(folder: Path, *, size: int = 1) -> Path:
     return folder
 
 
-def assemble(folder: Path, embedder: Path, **more: object) -> Assembly:
+def assemble(folder: Path, embedder: Path, **more: Any) -> Assembly:
     """Return an assembly with an embedder."""
-    told = {"selection.embedder": str(embedder), **more}
-    return Assembly(make_settings(folder, [Person(user_id="u")], **told))
+    more["selection.embedder"] = str(embedder)
+    return Assembly(make_settings(folder, [Person(user_id="u")], **more))
 
 
 def read_by(found: Assembly) -> str:
@@ -106,7 +106,7 @@ def test_where_an_embedder_lies_redoes_nothing_and_which_it_is_does(
 def test_without_an_embedder_none_is_counted(tmp_path: Path, embedder: Path) -> None:
     """The shape of texts needs none: whichever is named redoes nothing."""
     other = make_embedder(tmp_path / "other", size=2)
-    shape = {"selection.scorer": "shape"}
+    shape: dict[str, Any] = {"selection.scorer": "shape"}
     found = [assemble(tmp_path, each, **shape) for each in (embedder, other)]
 
     assert found[0].settings_digest == found[1].settings_digest

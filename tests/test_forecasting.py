@@ -12,7 +12,6 @@ from personalm import pipeline
 from personalm.accounts import Change
 from personalm.forecasting import forecast
 from personalm.store.reading import read_table
-from tests.population import make_settings
 from tests.test_strangers import ADA, PEOPLE, edition, settings_of
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def test_who_opted_out_makes_no_pool(memory_path: Path) -> None:
     settings = settings_of(memory_path, FEW)
     pipeline.run(settings)
     shy = [replace(person, opt_out=True) for person in PEOPLE[len(FEW) :]]
-    make_settings(memory_path, [*FEW, *shy], **{"generation.languages": ["en"]})
+    settings_of(memory_path, [*FEW, *shy])
 
     expected = forecast(settings).counts
     counts = pipeline.run(settings).counts

@@ -49,6 +49,7 @@ def forget(
     from personalm import leaks, strangers
     from personalm.inputs.ids import canonical_id
     from personalm.store.forgetting import forget as erase
+    from personalm.store.temporary import clear_temporary
 
     named = [*users, *(read_lines(file) if file else ())]
     ids = tuple(dict.fromkeys(canonical_id(each) for each in named if each.strip()))
@@ -72,6 +73,8 @@ def forget(
             print(f"taken out of: {', '.join(names)}")
         if erasure.snapshot:
             print(f"snapshot {erasure.snapshot} published without them")
+    if num_cleared := clear_temporary():
+        print(f"cleared what {num_cleared} killed processes had left in the temporary folder")
     _mark_models(ids, models, config)
     print(_say_who_is_left(ids, config))
     return 0

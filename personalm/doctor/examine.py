@@ -6,8 +6,6 @@ and the rest is looked at all the same.
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 from personalm.assembly import SCRIPTED, Assembly
@@ -26,9 +24,11 @@ from personalm.selection.embedder import ScriptedEmbedder, embedder_digest
 from personalm.selection.selector import Selector
 from personalm.settings import load_settings
 from personalm.store.store import Store
+from personalm.store.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from personalm.doctor.diagnosis import Census
     from personalm.progress import Progress
@@ -101,10 +101,10 @@ class _Examination:
         report = InputReport()
         try:
             with (
-                TemporaryDirectory(prefix="personalm-") as folder,
+                temporary_folder() as folder,
                 spill(
                     inputs,
-                    Path(folder) / "spill",
+                    folder / "spill",
                     num_buckets=num_buckets_of(settings),
                     on_rows=progress.read_rows,
                 ) as spilled,

@@ -5,8 +5,6 @@ It reads the inputs of a run, and writes nothing but its own folder.
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +19,11 @@ from personalm.evaluation.stage import Stage
 from personalm.intake import num_buckets_of, read_inputs
 from personalm.store.artefacts import Artefacts
 from personalm.store.layout import Layout
+from personalm.store.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from personalm.evaluation.plan import Plan
     from personalm.evaluation.session import Metrics
@@ -45,10 +45,10 @@ def evaluate(settings: Settings, folder: Path, *, plan: Plan, progress: Progress
     assembly = Assembly(settings)
     with (
         faults_in_words(),
-        TemporaryDirectory(prefix="personalm-") as scratch,
+        temporary_folder() as scratch,
         read_inputs(
             settings,
-            Path(scratch) / "spill",
+            scratch / "spill",
             num_buckets=num_buckets_of(settings),
             progress=progress,
         ) as spilled,

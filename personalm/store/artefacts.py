@@ -19,8 +19,6 @@ import re
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from personalm.disks import full_disk_in_words
@@ -29,9 +27,11 @@ from personalm.hashing import digest_file
 from personalm.remote import RemotePath
 from personalm.store.layout import FORMAT, inside
 from personalm.store.object_files import files_at
+from personalm.store.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
     from typing import TypeAlias
 
     from personalm.store.layout import Layout
@@ -116,11 +116,11 @@ class Artefacts:
             yield path
             return
         data = self.read(artefact)
-        with NamedTemporaryFile(prefix="personalm-") as copy:
-            with full_disk_in_words(Path(copy.name)):
-                copy.write(data)
-                copy.flush()
-            yield Path(copy.name)
+        with temporary_folder() as folder:
+            copy = folder / artefact.file_name
+            with full_disk_in_words(copy):
+                copy.write_bytes(data)
+            yield copy
 
     def publish(
         self,
