@@ -24,7 +24,8 @@ def forget(
     """Erase all that an output folder holds of some users, in old snapshots too.
 
     Everybody else's rows stay as they are. Nothing can be erased from weights: trained models that
-    have learned from the users are named, and refused after some days (training.retrain_days).
+    have learned from the users are named, and refused after some days (training.retrain_days);
+    interrupted trainings there are cleared.
     Where the users are still in the inputs, the next run writes for them again: remove their rows
     there, or set `opt_out` in their profiles.
 
@@ -81,11 +82,16 @@ def forget(
 
 
 def _mark_models(ids: Sequence[str], named: Sequence[Path], config: Path | None) -> None:
-    """Mark the trained models that hold forgotten users, and say which they are."""
+    """Mark the trained models that hold forgotten users, and clear interrupted trainings."""
     from personalm.settings import Training, load_settings
     from personalm.training.roster import mark_models
+    from personalm.training.workplace import clear_interrupted, find_interrupted, replaced_of
 
-    missing = [folder for folder in named if not folder.is_dir()]
+    missing = [
+        folder
+        for folder in named
+        if not (folder.is_dir() or replaced_of(folder).is_dir() or find_interrupted(folder))
+    ]
     if missing:
         raise SettingsError(f"--model {missing[0]} is no folder")
     training, places = Training(), list(named)
@@ -98,6 +104,9 @@ def _mark_models(ids: Sequence[str], named: Sequence[Path], config: Path | None)
             f"{holding.folder} has learned from {holding.num_users} of them: train it again "
             f"(personalm finetune); it is refused after {holding.last_day}"
         )
+    # Last: one that is under way ends the command, and all else is done by then.
+    for folder in clear_interrupted(places):
+        print(f"{folder}, an interrupted training, is cleared: the same command begins anew")
 
 
 def _say_who_is_left(ids: Sequence[str], config: Path | None) -> str:

@@ -19,6 +19,7 @@ from personalm.errors import ModelError
 from personalm.foreign import read_object
 from personalm.generation.deadlines import MARK, read_deadline
 from personalm.store.files import LocalFiles
+from personalm.training.workplace import replaced_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,7 +123,8 @@ def _find_models(places: Iterable[Path]) -> tuple[Path, ...]:
     found = {}
     for place in places:
         inner = (path.parent for path in sorted(place.glob(f"*/{ROSTER}")))
-        for folder in (place, *inner):
+        # A crash may have left the place's own model where it lies while it is replaced.
+        for folder in (place, replaced_of(place), *inner):
             if (folder / ROSTER).is_file():
                 found[folder.resolve()] = folder
     return tuple(found.values())

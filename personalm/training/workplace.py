@@ -2,7 +2,7 @@
 
 It holds what a kill must not lose (checkpoints, measures before training) and what nobody may see
 (weights that are not measured yet). It belongs to one training at a time; the same command goes on
-there, another one clears it. It goes once the model is published.
+there, another one clears it. It goes once the model is published, and when somebody is forgotten.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from personalm.places import locate_here
 from personalm.store.files import LocalFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BEFORE = "before.json"
@@ -26,6 +26,7 @@ BEFORE = "before.json"
 
 _PLAN = "plan.json"
 _BASE = "base.json"
+_LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,13 @@ class Workplace:
         """
         files = files or LocalFiles()
         output = locate_here(output, "a trained model")
-        folder = output.with_name(f".{output.name}.training")
+        folder = _folder_of(output)
         place = cls(output=output, folder=folder, files=files)
         if not place.replaced.exists():
             # Before anything is made: a command that is refused leaves nothing behind.
             place.refuse_taken(replaces=replaces)
         files.make_folder(folder, private=True)
-        with files.lock(folder / "lock", "a training"):
+        with files.lock(folder / _LOCK, "a training"):
             place.recover()
             place.refuse_taken(replaces=replaces)
             yield place
@@ -82,7 +83,7 @@ class Workplace:
     @property
     def replaced(self) -> Path:
         """Where the model to be replaced lies for a moment."""
-        return self.output.with_name(f".{self.output.name}.replaced")
+        return replaced_of(self.output)
 
     def refuse_taken(self, *, replaces: bool) -> None:
         """Raise TrainingError where something is in the way of the output."""
@@ -148,3 +149,40 @@ class Workplace:
     def clear(self) -> None:
         """Remove the workplace; the lock goes with its process."""
         self.files.remove_tree(self.folder)
+
+
+def replaced_of(output: Path) -> Path:
+    """Return where the model of an output lies while another one takes its place."""
+    return _beside(output, "replaced")
+
+
+def find_interrupted(place: Path) -> tuple[Path, ...]:
+    """Return the workplaces of a model's folder, which need not exist, and of those inside it."""
+    folders = (_folder_of(place), *sorted(place.glob(".*.training")))
+    return tuple(
+        folder for folder in folders if (folder / _LOCK).is_file() and not folder.is_symlink()
+    )
+
+
+def clear_interrupted(places: Iterable[Path]) -> tuple[Path, ...]:
+    """Clear every interrupted training that `find_interrupted` finds at some places; return them.
+
+    Its inputs are those of everybody, and nobody knows whom its checkpoints have learned from: the
+    same command begins anew. Raises StoreLockedError for one that is under way.
+    """
+    files = LocalFiles()
+    found = {folder.resolve() for place in places for folder in find_interrupted(place)}
+    for folder in sorted(found):
+        with files.lock(folder / _LOCK, "forgetting"):
+            files.remove_tree(folder)
+    return tuple(sorted(found))
+
+
+def _folder_of(output: Path) -> Path:
+    return _beside(output, "training")
+
+
+def _beside(output: Path, what: str) -> Path:
+    # Links are followed and dots resolved, as where a training is begun.
+    output = output.resolve()
+    return output.parent / f".{output.name}.{what}"
