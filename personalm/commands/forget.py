@@ -13,6 +13,8 @@ from personalm.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from personalm.store.forgetting import TakeOut
+
 
 def forget(
     output: Path,
@@ -21,23 +23,26 @@ def forget(
     models: Annotated[tuple[Path, ...], Parameter(name=["--model", "-m"], negative=())] = (),
     config: Config = None,
 ) -> int:
-    """Erase all that an output folder holds of some users, in old snapshots too.
+    """Erase all that an output folder, or an evaluation, holds of some users.
+
+    Old snapshots are erased too. Of an evaluation texts that were written with the users' texts
+    go, and the figures about them.
 
     Everybody else's rows stay as they are. Nothing can be erased from weights: trained models that
     have learned from the users are named, and refused after some days (training.retrain_days);
-    interrupted trainings there are cleared.
-    Where the users are still in the inputs, the next run writes for them again: remove their rows
-    there, or set `opt_out` in their profiles.
+    interrupted trainings there are cleared. Where the users are still in the inputs, the next run
+    writes for them again: remove their rows there, or set `opt_out` in their profiles.
 
     Examples:
     - `personalm forget OUT u-maren u-hale`
     - `personalm forget OUT --file ids.txt --config personalm.toml`
     - `personalm forget OUT u-maren --model MODELS`
+    - `personalm forget EVALUATION u-maren`
 
     Parameters
     ----------
     output
-        Folder of the results.
+        Folder of the results, or of an evaluation.
     users
         Ids of the users.
     file
@@ -47,9 +52,8 @@ def forget(
     config
         TOML file with the settings: its inputs and its model are searched for the users, too.
     """
-    from personalm import leaks, strangers
     from personalm.inputs.ids import canonical_id
-    from personalm.store.forgetting import forget as erase
+    from personalm.store.evaluations import is_evaluation
     from personalm.store.temporary import clear_temporary
 
     named = [*users, *(read_lines(file) if file else ())]
@@ -58,27 +62,56 @@ def forget(
         raise SettingsError("no user is named", remedy="Give ids, or a file: --file IDS.")
     if num_wide := sum(each != each.strip() for each in ids):
         print(f"{num_wide} of the ids begin or end with white space, which is a part of them")
-    take_out = {strangers.IMPOSTORS: strangers.take_out, leaks.LEAKS: leaks.take_out}
-    erasure = erase(output, ids, take_out=take_out)
     who = f"the {len(ids)} users named" if len(ids) > 1 else "the user named"
-    if erasure.is_empty:
-        print(f"nothing of {who} is in {output}")
-    else:
-        rows = ", ".join(f"{number} {table}" for table, number in erasure.num_rows.items())
-        print(
-            f"erased of {who}: {rows or 'no live rows'}; {erasure.num_snapshots} older snapshots, "
-            f"{erasure.num_units} units of unfinished runs"
-        )
-        if erasure.artefacts or erasure.num_notes:
-            names = [*erasure.artefacts, *(["notes"] if erasure.num_notes else ())]
-            print(f"taken out of: {', '.join(names)}")
-        if erasure.snapshot:
-            print(f"snapshot {erasure.snapshot} published without them")
+    (_forget_texts if is_evaluation(output) else _forget_results)(output, ids, who)
     if num_cleared := clear_temporary():
         print(f"cleared what {num_cleared} killed processes had left in the temporary folder")
     _mark_models(ids, models, config)
     print(_say_who_is_left(ids, config))
     return 0
+
+
+def _forget_results(output: Path, ids: Sequence[str], who: str) -> None:
+    """Erase users from an output folder, and say what went."""
+    from personalm.store.forgetting import forget as erase
+
+    erasure = erase(output, ids, take_out=_take_out())
+    if erasure.is_empty:
+        print(f"nothing of {who} is in {output}")
+        return
+    rows = ", ".join(f"{number} {table}" for table, number in erasure.num_rows.items())
+    print(
+        f"erased of {who}: {rows or 'no live rows'}; {erasure.num_snapshots} older snapshots, "
+        f"{erasure.num_units} units of unfinished runs"
+    )
+    if erasure.artefacts or erasure.num_notes:
+        names = [*erasure.artefacts, *(["notes"] if erasure.num_notes else ())]
+        print(f"taken out of: {', '.join(names)}")
+    if erasure.snapshot:
+        print(f"snapshot {erasure.snapshot} published without them")
+
+
+def _forget_texts(output: Path, ids: Sequence[str], who: str) -> None:
+    """Remove what an evaluation holds of users, and say what went."""
+    from personalm.store.evaluations import METRICS, PAGE, forget_in_evaluation
+
+    removal = forget_in_evaluation(output, ids, take_out=_take_out())
+    if not removal.num_files and not removal.artefacts:
+        print(f"nothing of {who} is in {output}")
+    if removal.num_files:
+        print(
+            f"removed {removal.num_files} files with texts for {who}, or with texts of theirs in "
+            f"the prompts; {METRICS} and {PAGE}, which tell of them: evaluate again for new ones"
+        )
+    if removal.artefacts:
+        print(f"taken out of: {', '.join(removal.artefacts)}")
+
+
+def _take_out() -> dict[str, TakeOut]:
+    """Return how users are taken out of what is made of all users together, by its name."""
+    from personalm import leaks, strangers
+
+    return {strangers.IMPOSTORS: strangers.take_out, leaks.LEAKS: leaks.take_out}
 
 
 def _mark_models(ids: Sequence[str], named: Sequence[Path], config: Path | None) -> None:

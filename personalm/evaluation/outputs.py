@@ -1,7 +1,8 @@
 """Outputs: what was written for the people of an evaluation, drawn once and kept.
 
 A unit of one person and condition is one Parquet file, named after the fingerprints of its tasks:
-another model, template, setting or history is another name. A second call draws what is missing.
+another model, template, setting or history is another name. A second call draws what is missing,
+and what it has no use for goes.
 The files hold personal texts and are the owner's alone.
 """
 
@@ -16,6 +17,7 @@ from personalm.discreet import Discreet
 from personalm.evaluation.conditions import Condition
 from personalm.hashing import digest
 from personalm.records import Unit
+from personalm.store.evaluations import SCHEMA, names_of_texts
 from personalm.store.files import LocalFiles
 from personalm.store.parquet import decode, encode
 
@@ -26,25 +28,6 @@ if TYPE_CHECKING:
     from personalm.records import Task
     from personalm.writing import WrittenUnit
 
-OUTPUTS = "_outputs"
-"""Folder of the texts of an evaluation; by its first letter it is no input of anybody."""
-
-_CANDIDATE = pa.struct(
-    [("text", pa.string()), ("dropped_by", pa.string()), ("style_cosine", pa.float64())]
-)
-_SCHEMA = pa.schema(
-    [
-        ("user_id", pa.string()),
-        ("condition", pa.string()),
-        ("kind", pa.string()),
-        ("subject_id", pa.string()),
-        ("subject", pa.string()),
-        ("text", pa.string()),
-        ("reason", pa.string()),
-        ("prompt", pa.string()),
-        ("candidates", pa.list_(_CANDIDATE)),
-    ]
-)
 # These are dropped by comparison with the other candidates, not for what they are.
 _COMPARED = frozenset({"unlikely", "duplicate"})
 
@@ -68,35 +51,41 @@ class Output(Discreet):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Job(Discreet):
-    """The texts of one person under one condition."""
+    """The texts of one person under one condition; `shown_id` is whose profile the prompts show."""
 
     condition: Condition
     tasks: tuple[Task, ...]
+    shown_id: str
 
     @property
     def name(self) -> str:
         """Name of the file; it follows from all that decides the texts."""
         prints = [[task.request.user_id, task.fingerprint] for task in self.tasks]
-        return f"{self.condition}-{digest(prints)[:24]}"
+        return f"{self.condition}-{digest([self.shown_id, prints])[:24]}"
 
 
 class OutputFolder:
     """The outputs of an evaluation on disk."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder where it is missing."""
         self._folder = folder
         self._files = LocalFiles()
-        self._files.make_folder(folder, private=True)
+        self._asked: set[str] = set()
 
     def has(self, job: Job) -> bool:
         """Tell whether the texts of a job were drawn before."""
         return self._path(job).is_file()
 
+    def drop_others(self) -> None:
+        """Remove the files of jobs that nobody has asked for: their users may be gone."""
+        for name in names_of_texts(self._folder):
+            if name not in self._asked:
+                self._files.remove(self._folder / name)
+
     def read(self, job: Job) -> tuple[Output, ...]:
         """Return the texts of a job. Raises StoreDamagedError for a file that is none of ours."""
         path = self._path(job)
-        rows = decode(self._files.read(path), path, schema=_SCHEMA).to_pylist()
+        rows = decode(self._files.read(path), path, schema=SCHEMA).to_pylist()
         return tuple(
             Output(
                 user_id=row["user_id"],
@@ -117,11 +106,14 @@ class OutputFolder:
 
     def keep(self, job: Job, written: WrittenUnit) -> None:
         """Write the texts of a job."""
-        table = pa.Table.from_pylist(list(_rows(job, written)), schema=_SCHEMA)
+        table = pa.Table.from_pylist(list(_rows(job, written)), schema=SCHEMA)
+        self._files.make_folder(self._folder, private=True)
         self._files.replace(self._path(job), encode(table))
 
     def _path(self, job: Job) -> Path:
-        return self._folder / f"{job.name}.parquet"
+        name = f"{job.name}.parquet"
+        self._asked.add(name)
+        return self._folder / name
 
 
 def draw_outputs(
@@ -160,4 +152,5 @@ def _rows(job: Job, written: WrittenUnit) -> Iterator[dict[str, object]]:
                 {"text": c.text, "dropped_by": c.dropped_by, "style_cosine": c.style_cosine}
                 for c in outcome.candidates
             ],
+            "shown_id": job.shown_id,
         }

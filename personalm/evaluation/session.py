@@ -18,7 +18,7 @@ from personalm.evaluation.conditions import Condition
 from personalm.evaluation.estimates import Estimate, estimate
 from personalm.evaluation.likelihoods import Likelihoods
 from personalm.evaluation.memo import Memo
-from personalm.evaluation.outputs import OUTPUTS, Output, OutputFolder, draw_outputs
+from personalm.evaluation.outputs import Output, OutputFolder, draw_outputs
 from personalm.evaluation.overlaps import find_leaked_runs
 from personalm.evaluation.plan import SLOTS, show_slots
 from personalm.evaluation.verdicts import Verdicts, group_lift, summarise
@@ -49,6 +49,7 @@ class Session:
     plan: Plan
     progress: Progress
     folder: Path
+    outputs: OutputFolder
 
     def measure_real_texts(self) -> Metrics:
         """Return what real texts alone tell: who is compared, and how well scorers work."""
@@ -156,13 +157,12 @@ class Session:
     ) -> list[dict[Condition, tuple[Output, ...]]]:
         """Return the outputs of each person by condition; none where nothing was to be written."""
         jobs = self.stage.plan_jobs(assembly, conditions)
-        folder = OutputFolder(self.folder / OUTPUTS)
-        done = sum(folder.has(job) for job in jobs.values())
+        done = sum(self.outputs.has(job) for job in jobs.values())
         self.progress.begin_writing([1])
         self.progress.enter_bucket(len(jobs), done=done, counts=Counts())
         drawn = draw_outputs(
             list(jobs.values()),
-            folder,
+            self.outputs,
             write=assembly.write,
             on_unit=self.progress.finish_unit,
         )

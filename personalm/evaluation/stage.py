@@ -78,17 +78,24 @@ class Stage:
     def profiles(self) -> tuple[Mapping[Condition, Profile], ...]:
         """The profile that each person's prompts show, by condition."""
         found = []
-        for person, random, nearest in zip(self.people, self.random, self.nearest, strict=True):
+        for person, shown in zip(self.people, self.shown, strict=True):
             told = person.profile.language
             language = told or self._assembly.detect_language(person.history)
-            shown = {
+            found.append({c: show_profile(person, p, language=language) for c, p in shown.items()})
+        return tuple(found)
+
+    @cached_property
+    def shown(self) -> tuple[Mapping[Condition, Person | None], ...]:
+        """Whose profile each person's prompts show, by condition."""
+        return tuple(
+            {
                 Condition.OWN: person,
                 Condition.RANDOM: self.people[random],
                 Condition.NEAREST: self.people[nearest],
                 Condition.NONE: None,
             }
-            found.append({c: show_profile(person, p, language=language) for c, p in shown.items()})
-        return tuple(found)
+            for person, random, nearest in zip(self.people, self.random, self.nearest, strict=True)
+        )
 
     @cached_property
     def masker(self) -> Masker:
@@ -119,14 +126,17 @@ class Stage:
         """
         jobs = {}
         refused: list[Rejection] = []
-        for place, shown in enumerate(self.profiles):
+        for place, profiles in enumerate(self.profiles):
             for condition in conditions:
-                profile = shown[condition]
+                profile = profiles[condition]
+                shown = self.shown[place][condition] or self.people[place]
                 requests = [replace(wish, user_id=profile.user_id) for wish in self.wishes]
                 tasks, rejections = plan_tasks(assembly.planner, profile, requests)
                 refused += rejections
                 if tasks:
-                    jobs[place, condition] = Job(condition=condition, tasks=tasks)
+                    jobs[place, condition] = Job(
+                        condition=condition, tasks=tasks, shown_id=shown.user_id
+                    )
         if not jobs:
             raise EngineError(
                 f"nothing can be written for any of {len(self.people)} users: "

@@ -13,11 +13,13 @@ from personalm.assembly import Assembly
 from personalm.common_artefacts import make_missing
 from personalm.errors import SettingsError, faults_in_words
 from personalm.evaluation.estimates import Estimate
+from personalm.evaluation.outputs import OutputFolder
 from personalm.evaluation.people import choose_people
 from personalm.evaluation.session import Session
 from personalm.evaluation.stage import Stage
 from personalm.intake import num_buckets_of, read_inputs
 from personalm.store.artefacts import Artefacts
+from personalm.store.evaluations import COMMON, OUTPUTS
 from personalm.store.layout import Layout
 from personalm.store.temporary import temporary_folder
 
@@ -32,15 +34,13 @@ if TYPE_CHECKING:
     from personalm.records import Profile
     from personalm.settings import Settings
 
-COMMON = "common"
-"""Folder of what a run makes of all users together: its strangers and its leak index."""
-
 
 def evaluate(settings: Settings, folder: Path, *, plan: Plan, progress: Progress) -> Metrics:
     """Compare texts with their users and return every figure by name.
 
-    Outputs and likelihoods are kept in `folder`. Raises InputError where too few users have
-    enough texts, SettingsError for a kind that cannot be compared, and whatever a run raises.
+    Outputs and likelihoods are kept in `folder`; outputs that no figure is of go from it. Raises
+    InputError where too few users have enough texts, SettingsError for a kind that cannot be
+    compared, and whatever a run raises.
     """
     assembly = Assembly(settings)
     with (
@@ -77,12 +77,14 @@ def evaluate(settings: Settings, folder: Path, *, plan: Plan, progress: Progress
             plan=plan,
             progress=progress,
             folder=folder,
+            outputs=OutputFolder(folder / OUTPUTS),
         )
         metrics = session.measure_real_texts()
         if not plan.real_texts_only:
             metrics |= session.measure_outputs(_users(spilled))
         if plan.compares_slots:
             metrics["slots"] = session.compare_slots()
+        session.outputs.drop_others()
     return to_json(metrics)
 
 

@@ -193,12 +193,7 @@ class _Eraser:
 
     def clear_artefacts(self, take_out: Mapping[str, TakeOut]) -> tuple[str, ...]:
         """Take the users out of each artefact, or remove it; return the names of those."""
-        artefacts = Artefacts(self._layout, self._files)
-        return tuple(
-            name
-            for name in artefacts.names
-            if _clear(artefacts, name, self._user_ids, take_out.get(name))
-        )
+        return clear_artefacts(Artefacts(self._layout, self._files), self._user_ids, take_out)
 
     def clear_notes(self) -> int:
         """Remove what was noted about the users; return how many files held it."""
@@ -239,8 +234,17 @@ class _Eraser:
         return self._is_held[file.path]
 
 
+def clear_artefacts(
+    artefacts: Artefacts, user_ids: Collection[str], take_out: Mapping[str, TakeOut]
+) -> tuple[str, ...]:
+    """Take users out of each artefact of a folder, or remove it; return the names of those."""
+    return tuple(
+        name for name in artefacts.names if _clear(artefacts, name, user_ids, take_out.get(name))
+    )
+
+
 def _clear(
-    artefacts: Artefacts, name: str, user_ids: frozenset[str], take_out: TakeOut | None
+    artefacts: Artefacts, name: str, user_ids: Collection[str], take_out: TakeOut | None
 ) -> bool:
     """Rid an artefact of some users; say whether it held them, or may have."""
     try:

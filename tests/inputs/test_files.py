@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from personalm.errors import InputError
-from personalm.evaluation.outputs import OUTPUTS
 from personalm.inputs.contract import INTERACTIONS
 from personalm.inputs.files import find_sources
 from personalm.inputs.report import Tally
@@ -18,6 +17,7 @@ from personalm.inputs.spill import spill
 from personalm.inputs.tables import InputTable
 from personalm.remote import OUTPUT_MARK
 from personalm.settings import Inputs
+from personalm.store.evaluations import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
