@@ -20,7 +20,7 @@ from personalm.intake import num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
 from personalm.training.corpus import gather_corpus
 from personalm.training.progress import TrainingProgress
-from personalm.training.roster import ROSTER, Roster
+from personalm.training.roster import list_users
 from personalm.training.splits import Side, split_texts
 from personalm.training.workplace import BEFORE, Workplace
 
@@ -213,7 +213,7 @@ class _Job:
             leaks=leaks,
             provenance=provenance,
         )
-        papers[ROSTER] = Roster.of(materials.learned_from).to_json()
+        papers |= list_users(materials.learned_from, base=find_folder(self.card.name))
         finish_draft(place, papers)
         # Once more as a run will find it: what is published can be used.
         inspect_model(str(place.draft))

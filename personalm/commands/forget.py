@@ -116,6 +116,7 @@ def _take_out() -> dict[str, TakeOut]:
 
 def _mark_models(ids: Sequence[str], named: Sequence[Path], config: Path | None) -> None:
     """Mark the trained models that hold forgotten users, and clear interrupted trainings."""
+    from personalm.places import expand_home
     from personalm.settings import Training, load_settings
     from personalm.training.roster import mark_models
     from personalm.training.workplace import clear_interrupted, find_interrupted, replaced_of
@@ -131,7 +132,7 @@ def _mark_models(ids: Sequence[str], named: Sequence[Path], config: Path | None)
     if config is not None:
         settings = load_settings(config)
         training = settings.training
-        places.append(Path(settings.model))
+        places.append(expand_home(settings.model))
     for holding in mark_models(places, ids, retrain_days=training.retrain_days):
         print(
             f"{holding.folder} has learned from {holding.num_users} of them: train it again "

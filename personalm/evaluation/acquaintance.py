@@ -7,9 +7,9 @@ other nothing is known here. One that has learned what is held out has seen the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from personalm.places import expand_home
 from personalm.training.roster import Roster
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class Acquaintance:
 
     @classmethod
     def of(cls, card: ModelCard, held_out_since: Mapping[str, date | None]) -> Acquaintance | None:
-        """Ask the lists of a model and of its base; None where neither has one.
+        """Ask the lists of a model and of all it was made of; None where there is none.
 
         `held_out_since` has the first day that is held out, by user. Raises ModelError for a list
         that cannot be read.
         """
-        folders = map(Path, filter(None, (card.name, card.adapter)))
+        folders = map(expand_home, filter(None, (card.name, card.adapter)))
         rosters = [roster for roster in map(Roster.read, folders) if roster]
         if not rosters:
             return None

@@ -73,6 +73,14 @@ def test_the_base_of_an_adapter_is_asked_too(tmp_path: Path) -> None:
     assert ask("bundled:base", adapter) == Acquaintance(people=2, held_out_too=0)
 
 
+def test_what_a_model_was_trained_on_top_of_is_asked_too(tmp_path: Path) -> None:
+    """Its list carries theirs: all weights keep what the base has seen."""
+    first = Roster.of({"ada": JUNE})
+    (tmp_path / ROSTER).write_bytes(Roster.of({"bob": MAY}, base=first).to_json())
+
+    assert ask(str(tmp_path)) == Acquaintance(people=2, held_out_too=1)
+
+
 def test_of_other_models_nothing_is_known(tmp_path: Path) -> None:
     """A bundled one, one from the hub, a folder without papers."""
     for name in ("scripted", "bundled:smollm2-135m", "someone/gpt2", str(tmp_path)):

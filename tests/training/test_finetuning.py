@@ -12,11 +12,12 @@ from safetensors.torch import load_file
 from personalm import api, pipeline
 from personalm.errors import Stopped, TrainingError
 from personalm.finetuning import finetune
+from personalm.generation.deadlines import read_deadline
 from personalm.generation.models import inspect_model
 from personalm.hashing import digest_file
 from personalm.store.reading import read_table
 from personalm.training.progress import TrainingProgress
-from personalm.training.roster import Roster
+from personalm.training.roster import Roster, mark_models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,6 +175,34 @@ def test_the_roster_knows_who_was_learned_from_and_lists_nobody(
     assert not roster.holds("user-8")
     for path in folder.iterdir():
         assert b"user-3" not in path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_training_on_top_of_a_model_forgets_nobody(
+    make_training: MakeTraining, tmp_path: Path, method: str
+) -> None:
+    """Its people are found in what was made of it, and its last day is that of both."""
+    quick = {"training.canaries": 0, "training.epochs": 1, "training.max_measured": 2}
+    first = finetune(make_training(**quick, **{"training.max_users": 3}), tmp_path / "first").folder
+    known = Roster.read(first)
+    assert known is not None
+    (holding,) = mark_models([first], people_of(known), retrain_days=9)
+    second = finetune(
+        make_training(**quick, **{"training.method": method, "model": str(first), "seed": 7}),
+        tmp_path / "second",
+    ).folder
+    roster = Roster.read(second)
+
+    assert roster is not None
+    assert len(roster.bases) == 1
+    assert read_deadline(second) == holding.last_day
+    found = mark_models([second], people_of(known), retrain_days=30)
+    assert {(h.folder, h.num_users, h.last_day) for h in found} >= {(second, 3, holding.last_day)}
+
+
+def people_of(roster: Roster) -> list[str]:
+    """Return the people of the population that a roster holds."""
+    return [user for number in range(8) if roster.holds(user := f"user-{number}")]
 
 
 def test_a_published_model_is_not_overwritten_unless_that_is_asked_for(

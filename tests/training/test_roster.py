@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from personalm.cli import app
 from personalm.errors import ModelError
-from personalm.generation.deadlines import MARK
+from personalm.generation.adapters import CONFIG
+from personalm.generation.deadlines import MARK, read_deadline
 from personalm.generation.models import inspect_model
 from personalm.shell import run_command
-from personalm.training.roster import ROSTER, Roster, mark_models
+from personalm.training.roster import ROSTER, Roster, list_users, mark_models
 from tests.population import make_settings
 
 if TYPE_CHECKING:
@@ -49,6 +51,62 @@ def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         (tmp_path / ROSTER).write_text(text)
         with pytest.raises(ModelError):
             Roster.read(tmp_path)
+
+
+def test_a_roster_holds_the_users_of_all_that_it_was_made_of() -> None:
+    """Weights keep what their base has learned; days are those of each training."""
+    may, june = date(2026, 5, 1), date(2026, 6, 1)
+    first = Roster.of({"u-1": june})
+    second = Roster.of({"u-2": may, "u-1": may}, base=first)
+    third = Roster.of({"u-3": None}, base=second)
+
+    assert {user for user in ("u-1", "u-2", "u-3", "u-4") if third.holds(user)} == {
+        *("u-1", "u-2", "u-3")
+    }
+    assert third.bases == (replace(second, bases=()), first)
+    assert third.may_know("u-1", june)
+    assert not third.may_know("u-2", june)
+
+
+def test_the_files_of_a_model_name_the_users_of_its_base_and_carry_its_mark(
+    tmp_path: Path,
+) -> None:
+    """Training on top of a marked model does not prolong what it may be used for."""
+    base, model = tmp_path / "base", tmp_path / "model"
+    base.mkdir()
+    assert set(list_users({"u-2": None}, base=base)) == {ROSTER}
+
+    (base / ROSTER).write_bytes(Roster.of({"u-1": None}).to_json())
+    (base / MARK).write_text('{"last_day": "2026-05-01"}')
+    model.mkdir()
+    for name, data in list_users({"u-2": None}, base=base).items():
+        (model / name).write_bytes(data)
+
+    roster = Roster.read(model)
+    assert roster is not None
+    assert all(map(roster.holds, ("u-1", "u-2")))
+    assert read_deadline(model) == date(2026, 5, 1)
+    (model / ROSTER).write_text('{"key": "00", "users": [], "bases": [{"key": "00"}]}')
+    with pytest.raises(ModelError):
+        Roster.read(model)
+
+
+@pytest.mark.parametrize("has_roster", [True, False])
+def test_the_base_of_an_adapter_is_marked_with_it(tmp_path: Path, *, has_roster: bool) -> None:
+    """Also where the adapter was made elsewhere, and where a folder of models is named."""
+    base, adapter = tmp_path / "base", tmp_path / "models" / "adapter"
+    base.mkdir()
+    (base / ROSTER).write_bytes(Roster.of({"u-1": None}).to_json())
+    adapter.mkdir(parents=True)
+    (adapter / CONFIG).write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    if has_roster:
+        for name, data in list_users({"u-2": None}, base=base).items():
+            (adapter / name).write_bytes(data)
+
+    for place in (adapter, adapter.parent):
+        found = mark_models([place], ["u-1"], retrain_days=3)
+        assert {h.folder for h in found} == {base, *((adapter,) if has_roster else ())}
+    assert (base / MARK).is_file()
 
 
 def test_models_that_hold_a_user_are_marked_and_others_are_not(tmp_path: Path) -> None:
