@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from personalm.assembly import SCRIPTED, Assembly, unload
 from personalm.errors import SettingsError, TrainingError, faults_in_words
 from personalm.generation.models import find_folder, inspect_model
-from personalm.hashing import digest
 from personalm.holdout import MIN_TEXTS, spare_held_out
 from personalm.intake import num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
+from personalm.training.bases import make_base, settle_base
 from personalm.training.corpus import gather_corpus
 from personalm.training.progress import TrainingProgress
 from personalm.training.roster import list_users
-from personalm.training.splits import Side, split_texts
 from personalm.training.workplace import BEFORE, Workplace
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class _Job:
                 remedy="`personalm doctor` says what the inputs hold; training.kinds, "
                 "training.min_words and generation.languages say what is learned.",
             )
-        self.card = self._make_base() if self.is_new else self._find_base()
+        self.card = self._find_base()
 
     def prepare(self) -> None:
         """Make the examples, and measure the model before it learns; once a training."""
@@ -145,12 +144,14 @@ class _Job:
         )
         self.place.begin(self.materials.fingerprint(self.settings, self.card.digest))
         kept = self.place.read(BEFORE)
-        if kept:
+        # What is held out decides no weight: the training goes on where it has changed.
+        measured = self.materials.digest_measured(self.training.num_references)
+        if kept.get("of") == measured:
             self.before = Measured.from_json(kept)
             return
         self.progress.note(f"measuring {len(self.materials.swaps)} held-out texts before training")
         self.before = self._measure(model)
-        self.place.write(BEFORE, self.before.to_json())
+        self.place.write(BEFORE, {**self.before.to_json(), "of": measured})
 
     def train(self) -> tuple[Checkpoint, int]:
         """Train; return the best checkpoint and the number of weights that have learned."""
@@ -241,31 +242,18 @@ class _Job:
         return tuple(known[name] for name in names)
 
     def _find_base(self) -> ModelCard:
+        if self.is_new:
+            return make_base(
+                self.corpus,
+                self.place,
+                settings=self.settings,
+                kinds=self.kinds,
+                progress=self.progress,
+            )
         card = self.assembly.card
         if card.name == SCRIPTED:
             raise SettingsError("the scripted model has no weights: name another one")
-        if card.adapter:
-            raise TrainingError(
-                f"{card.adapter} is an adapter: nothing is learned on top of one",
-                remedy=f"Start from its base: --model {card.name}.",
-            )
-        return card
-
-    def _make_base(self) -> ModelCard:
-        """Make a new GPT-2 in the workplace, once a training."""
-        from personalm.training.scratch import make_gpt2  # noqa: PLC0415 - loads torch
-
-        # Only what is learned makes the vocabulary: nothing is known of a test before it.
-        learned = split_texts(self.corpus, self.training)[0][Side.TRAIN]
-        texts = [self.corpus.interaction(text).text for text in learned]
-        texts += [kind.source for kind in self.kinds]
-        scratch, seed = self.settings.scratch, self.settings.seed
-        wanted = digest([texts, scratch.model_dump(), seed])
-        if not self.place.has_base(wanted):
-            self.progress.note("making a new GPT-2 and its tokenizer")
-            make_gpt2(self.place.base, texts, scratch=scratch, seed=seed)
-            self.place.finish_base(wanted)
-        return inspect_model(str(self.place.base), languages=self.corpus.languages)
+        return settle_base(card)
 
     def _load(self, card: ModelCard) -> LoadedModel:
         from personalm.generation.loading import load_model  # noqa: PLC0415 - loads torch

@@ -18,10 +18,10 @@ from personalm.prompting.prompter import Prompter
 from personalm.training.canaries import draw_canaries, plant, planted_examples
 from personalm.training.examples import Ending, Example, ExampleMaker, check_kinds
 from personalm.training.splits import Side, split_texts
-from personalm.training.swaps import make_swaps
+from personalm.training.swaps import History, make_swaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from personalm.generation.loading import LoadedModel
     from personalm.kinds import Kind
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from personalm.settings import Settings
     from personalm.training.canaries import PlantedCanary
     from personalm.training.corpus import Corpus, Text
+    from personalm.training.examples import TokenIds
     from personalm.training.swaps import Swap
 
 _NO_LIMIT = {"method", "max_exposure", "max_extracted", "max_hours", "retrain_days"}
@@ -52,10 +53,8 @@ class Materials(Discreet):
 
     def fingerprint(self, settings: Settings, base: str) -> str:
         """Return a digest of all that decides the weights: a training goes on under it alone."""
-        learned = hashlib.sha256()
-        for example in (*self.examples, *self.validation):
-            for ids in (example.prompt_ids, example.target_ids):
-                learned.update(np.asarray([len(ids), *ids], np.int64).tobytes())
+        examples = (*self.examples, *self.validation)
+        learned = (ids for each in examples for ids in (each.prompt_ids, each.target_ids))
         return digest(
             {
                 "base": base,
@@ -63,9 +62,23 @@ class Materials(Discreet):
                 "training": settings.training.model_dump(exclude=_NO_LIMIT),
                 "seed": settings.seed,
                 "dtype": settings.generation.dtype,
-                "learned": learned.hexdigest(),
+                "learned": _digest_ids(learned),
             }
         )
+
+    def digest_measured(self, num_references: int) -> str:
+        """Return a digest of all that is measured: figures are kept under it alone."""
+        return digest([num_references, _digest_ids(self._measured_ids())])
+
+    def _measured_ids(self) -> Iterator[TokenIds]:
+        for swap in self.swaps:
+            for history in History:
+                example, past = swap.examples[history], swap.pasts.get(history, ())
+                # How many follow: no row may be taken for one of another swap.
+                yield from (example.prompt_ids, example.target_ids, (len(past),), *past)
+        for each in self.canaries:
+            yield from (each.example.prompt_ids, each.opening_ids, each.example.target_ids)
+            yield (each.canary.num_repeats,)
 
 
 def make_materials(
@@ -149,6 +162,13 @@ def end_of(model: LoadedModel) -> int:
     if not ends:
         raise TrainingError(f"{model.card.name} names no token that ends a text")
     return ends[0]
+
+
+def _digest_ids(rows: Iterable[TokenIds]) -> str:
+    found = hashlib.sha256()
+    for ids in rows:
+        found.update(np.asarray([len(ids), *ids], np.int64).tobytes())
+    return found.hexdigest()
 
 
 def _find_newest(corpus: Corpus, texts: Iterable[Text]) -> dict[str, date | None]:

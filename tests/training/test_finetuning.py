@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -269,6 +271,33 @@ class Stopping(TrainingProgress):
         self.most -= 1
         if self.most < 0:
             raise Stopped
+
+
+def test_what_is_held_out_is_measured_anew_where_it_has_changed(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """The training goes on; its figures are those of one that was not interrupted."""
+    given = {"training.canaries": 0, "training.check_steps": 5, "training.max_measured": 4}
+    with pytest.raises(Stopped):
+        finetune(make_training(**given), tmp_path / "model", progress=Stopping(6))
+    settings = make_training(**given)
+    shorten_newest_texts(tmp_path / "in" / "interactions.parquet")
+    again = Stopping(1_000)
+
+    resumed = finetune(settings, tmp_path / "model", progress=again).metrics
+    fresh = finetune(settings, tmp_path / "fresh").metrics
+
+    assert again.began_after == 5
+    assert resumed == fresh
+
+
+def shorten_newest_texts(path: Path) -> None:
+    """Cut the newest text of each user, which is of the test."""
+    rows = pq.read_table(path).to_pylist()
+    newest = {row["user_id"]: row for row in sorted(rows, key=lambda row: row["text"])}
+    for row in newest.values():
+        row["text"] = f"{row['text'].rpartition(' ')[0]} {row['text'].rpartition(' ')[0]}"
+    pq.write_table(pa.Table.from_pylist(rows), path)
 
 
 def test_a_training_that_was_moved_goes_on_where_it_was(
