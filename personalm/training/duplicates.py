@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _GRAM = 5
 _MAX_CHARS = 2_000
 _NUM_HASHES = 64
+_MAX_THRESHOLD = 0.95
+"""Above it so few hashes know no split into bands; what is proposed is compared exactly anyway."""
 
 
 def find_duplicates(texts: Sequence[str], max_similarity: float) -> set[int]:
@@ -40,7 +42,8 @@ def _find_similar(folded: Sequence[str], rows: Sequence[int], limit: float) -> s
         from datasketch import MinHash, MinHashLSH  # noqa: PLC0415 - of an extra, and slow to load
     except ImportError:
         raise missing_package("datasketch") from None
-    index = MinHashLSH(threshold=limit, num_perm=_NUM_HASHES, weights=(0.2, 0.8))
+    threshold = min(limit, _MAX_THRESHOLD)
+    index = MinHashLSH(threshold=threshold, num_perm=_NUM_HASHES, weights=(0.2, 0.8))
     similar = set()
     for row in rows:
         grams = _grams(folded[row])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from personalm.errors import TrainingError
@@ -44,6 +45,18 @@ def test_of_each_text_one_copy_is_kept(texts: list[str], limit: float) -> None:
     if limit == 1.0:
         folded = {" ".join(text.casefold().split()) for text in texts}
         assert len(kept) == len(folded)
+
+
+@given(st.floats(0.0, 1.0, exclude_min=True))
+@example(0.99)
+@example(math.nextafter(1.0, 0.0))
+@example(math.nextafter(0.0, 1.0))
+def test_any_limit_may_be_set(limit: float) -> None:
+    """Equal texts are found at each, and none that shares less than the limit says."""
+    found = find_duplicates(TEXTS, limit)
+
+    assert found >= {2, 7}
+    assert limit <= 0.95 or found == {2, 7}
 
 
 def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
