@@ -31,12 +31,14 @@ def judge_leaks(
 ) -> dict[str, Any]:
     """Return the leak report; where it is over the limits it is all that is left behind.
 
-    Raises TrainingError there.
+    One of an earlier refusal goes where this one passes. Raises TrainingError where it does not.
     """
     report = report_leaks(before, after, training)
     path = place.output.with_name(f"{place.output.name}.{LEAKS}")
     if report["measured"] and not report["passed"]:
         place.files.replace(path, json.dumps(report, indent=1).encode())
+    else:
+        place.files.remove(path)
     refuse_leaks(report, path)
     return report
 

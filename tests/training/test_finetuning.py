@@ -144,6 +144,8 @@ def test_a_model_that_gives_secrets_away_is_refused_and_the_report_stays(
     assert watching.num_tokens == 0
     assert trained.leaks["passed"] is True
     assert trained.leaks["after"] == report["after"]
+    # It was of a model that is not there: beside one that passes it would say that this one leaks.
+    assert not (tmp_path / "model.leak_report.json").exists()
 
 
 def test_exposure_rises_with_the_number_of_repeats(
