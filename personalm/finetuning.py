@@ -8,7 +8,7 @@ or that gives away more of the planted secrets than the settings allow.
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from personalm.assembly import SCRIPTED, Assembly, unload
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from personalm.generation.loading import LoadedModel
     from personalm.kinds import Kind
-    from personalm.records import ModelCard, UserInputs
+    from personalm.records import ModelCard, Profile
     from personalm.settings import Settings
     from personalm.store.files import LocalFiles
     from personalm.training.checkpoints import Checkpoint
@@ -112,12 +112,13 @@ class _Job:
             progress=_Reading(self.progress),
         ) as spilled:
             self.corpus = gather_corpus(
-                (self._spare(user) for at in range(num_buckets) for user in spilled.read(at)),
+                (user for at in range(num_buckets) for user in spilled.read(at)),
                 kinds=self.kinds,
                 training=self.training,
                 languages=settings.generation.languages or self.assembly.card.languages,
                 detect_language=self.assembly.detect_language,
                 seed=settings.seed,
+                spare=self._spare if self.training.spares_held_out else None,
             )
         self.progress.note(_list(self.corpus.counts))
         if not self.corpus.texts:
@@ -222,12 +223,10 @@ class _Job:
         place.clear()
         return Trained(folder=place.output, metrics=metrics, leaks=leaks)
 
-    def _spare(self, user: UserInputs) -> UserInputs:
-        """Return a user as training may see them."""
-        if not self.training.spares_held_out:
-            return user
+    def _spare(self, user: Profile) -> Profile:
+        """Return a user without what an evaluation holds out."""
         voice_kinds = sorted({name for kind in self.kinds for name in kind.front.voice_kinds})
-        return replace(user, profile=spare_held_out(user.profile, voice_kinds, min_texts=MIN_TEXTS))
+        return spare_held_out(user, voice_kinds, min_texts=MIN_TEXTS)
 
     def _find_kinds(self) -> tuple[Kind, ...]:
         """Return the kinds whose templates make the examples."""

@@ -2,20 +2,22 @@
 
 Texts come cleaned from the inputs. Here users and texts drop out, each counted with its reason:
 people who opted out, languages the model does not write, texts too short to show a manner,
-near-duplicates. Knows no template and no token.
+near-duplicates. Conversations are gathered before that: what was answered is shown, be it said
+before, and who is left out leaves a gap. Knows no template and no token.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from personalm.discreet import Discreet
 from personalm.hashing import digest
 from personalm.planning.languages import normalise_language, normalise_languages
 from personalm.selection.words import count_words
+from personalm.training.conversations import Attendance, Conversations
 from personalm.training.duplicates import find_duplicates
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Corpus(Discreet):
     texts: tuple[Text, ...]
     counts: Mapping[str, int]
     languages: tuple[str, ...]
+    conversations: Conversations = field(default_factory=Conversations)
 
     def interaction(self, text: Text) -> Interaction:
         """Return the interaction that a text is."""
@@ -64,8 +67,12 @@ def gather_corpus(
     languages: tuple[str, ...] | None,
     detect_language: Callable[[tuple[str, ...]], str],
     seed: int,
+    spare: Callable[[Profile], Profile] | None = None,
 ) -> Corpus:
-    """Choose users and texts; `languages` are those the model writes, `None` for all."""
+    """Choose users and texts; `languages` are those the model writes, `None` for all.
+
+    `spare` takes out of a user's texts what is not to be seen.
+    """
     counts: Counter[str] = Counter()
     spoken: Counter[str] = Counter()
     known = None if languages is None else normalise_languages(languages)
@@ -88,7 +95,12 @@ def gather_corpus(
             spoken[language] += 1
         return reason is None
 
-    profiles = _draw(users, choose, most=training.max_users, seed=seed)
+    attendance = Attendance()
+    has_replies = any(kind.front.subject == "given" for kind in kinds)
+    whole = (user.profile for user in users)
+    seen = attendance.watch(whole) if has_replies else whole
+    shown = map(spare, seen) if spare else seen
+    profiles = _draw(shown, choose, most=training.max_users, seed=seed)
     authors = _without_duplicates(profiles, training.max_similarity, counts)
     texts = tuple(
         text
@@ -103,11 +115,12 @@ def gather_corpus(
         texts=texts,
         counts=dict(counts),
         languages=tuple(language for language, number in spoken.most_common() if number >= least),
+        conversations=attendance.converse(profiles),
     )
 
 
 def _draw(
-    users: Iterable[UserInputs],
+    users: Iterable[Profile],
     choose: Callable[[Profile], bool],
     *,
     most: int | None,
@@ -121,11 +134,11 @@ def _draw(
     drawn: list[tuple[int, Profile]] = []
     for user in users:
         # Negative, because a heap gives its lowest entry away first. No two users share a digest.
-        mark = -int(digest([seed, user.profile.user_id]), 16)
+        mark = -int(digest([seed, user.user_id]), 16)
         is_full = most is not None and len(drawn) == most
-        if (is_full and mark <= drawn[0][0]) or not choose(user.profile):
+        if (is_full and mark <= drawn[0][0]) or not choose(user):
             continue
-        (heapq.heapreplace if is_full else heapq.heappush)(drawn, (mark, user.profile))
+        (heapq.heapreplace if is_full else heapq.heappush)(drawn, (mark, user))
     return [profile for _, profile in sorted(drawn, key=lambda entry: -entry[0])]
 
 

@@ -18,7 +18,6 @@ from personalm.planning.tiers import tier_of
 from personalm.prompting.cutting import fold_spaces
 from personalm.prompting.headline import headline_of
 from personalm.records import Prompt, Request, Task
-from personalm.training.conversations import Conversations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,7 +92,6 @@ class ExampleMaker:
         self._tokenizer = tokenizer
         self._endings = endings
         self._instructions = instructions
-        self._conversations = Conversations.of(corpus.authors)
         self.counts: Counter[str] = Counter()
 
     def make(self, texts: Iterable[Text]) -> tuple[Example, ...]:
@@ -120,7 +118,7 @@ class ExampleMaker:
         asking = author
         thread: tuple[Turn, ...] = ()
         if self._kinds[text.kind].front.subject == "given":
-            found = self._conversations.before(text.author, author.interactions[text.place])
+            found = self._corpus.conversations.before(text.author, author.interactions[text.place])
             asking = voice if found is None else found.asking
             thread = () if found is None else found.thread
         return Task(
@@ -181,7 +179,7 @@ class ExampleMaker:
         item = self._catalogue.get(interaction.item_id or "")
         instructions = self._instructions if "instructions" in front.needs else None
         if front.subject == "given":
-            found = self._conversations.before(text.author, interaction)
+            found = self._corpus.conversations.before(text.author, interaction)
             subject = found.message if found else ""
         else:
             subject = item.title if item else headline_of(interaction.text)
