@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from personalm.errors import TrainingError
 from personalm.generation.likelihood import score
 from personalm.hashing import subject_id_of
 from personalm.prompting.headline import headline_of
@@ -119,9 +120,15 @@ def plant(
     prompts: Prompts,
     tokenizer: Tokenizer,
     end_id: int,
+    references: Sequence[str],
+    max_tokens: int,
 ) -> tuple[PlantedCanary, ...]:
-    """Turn canaries into examples: as a text of somebody without a history."""
+    """Turn canaries into examples of so many tokens: as a text of somebody without a history.
+
+    Raises TrainingError where one has no room, be it with a reference in place of its secret.
+    """
     planted = []
+    widest = max((len(tokenizer.encode(spell(digits))) for digits in references), default=0)
     for canary in canaries:
         prompt = prompts.prompt(_ask_for(canary, kind), batch="canaries")
         if not isinstance(prompt, Prompt):
@@ -135,6 +142,14 @@ def plant(
             prompt_ids=prompt.token_ids,
             target_ids=(*opening, *secret, end_id),
         )
+        num_tokens = max(example.num_tokens, len(prompt.token_ids) + len(opening) + widest)
+        if num_tokens > max_tokens:
+            raise TrainingError(
+                f"a planted secret has no room: with its prompt it has {num_tokens} tokens, and "
+                f"an example may have {max_tokens}",
+                remedy="Raise training.max_tokens where the model has more positions, use a "
+                "shorter template, or plant none: training.canaries = 0.",
+            )
         planted.append(PlantedCanary(canary=canary, example=example, opening_ids=opening))
     return tuple(planted)
 

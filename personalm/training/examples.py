@@ -61,7 +61,7 @@ class Example(Discreet):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a target ends: `end_id` after it, after so many tokens without one at the latest."""
+    """How a target ends: by `end_id`, or after so many tokens without one, as a run would."""
 
     end_id: int
     max_tokens: int
@@ -159,8 +159,8 @@ class ExampleMaker:
     def target_of(self, text: str, kind: str, prompt: Prompt) -> TokenIds:
         """Return the tokens of a text as the template would stop it, its end included.
 
-        A text that is longer than a run may write is learned as far as that: without an end,
-        because it does not end there.
+        A text that a run has no room for is learned as far as a run may write: without an end,
+        which is never drawn there.
         """
         ending = self._endings[kind]
         written = _as_drawn(text, self._kinds[kind].front.stop)
@@ -170,8 +170,8 @@ class ExampleMaker:
         ids = self._tokenizer.encode(gap + written)
         if len(ids) > ending.max_tokens:
             self.counts["texts cut, longer than a run may write"] += 1
-            return tuple(ids[: ending.max_tokens])
-        return (*ids, ending.end_id)
+        # Where a text is as long as a run may write, its end would be one token too many.
+        return (*ids, ending.end_id)[: ending.max_tokens]
 
     def _request_of(self, text: Text, author: Profile) -> Request | None:
         interaction = author.interactions[text.place]

@@ -15,7 +15,7 @@ from personalm.drawing import sampling_of
 from personalm.errors import TrainingError
 from personalm.hashing import digest
 from personalm.prompting.prompter import Prompter
-from personalm.training.canaries import draw_canaries, plant, planted_examples
+from personalm.training.canaries import draw_canaries, draw_references, plant, planted_examples
 from personalm.training.examples import Ending, Example, ExampleMaker, check_kinds
 from personalm.training.splits import Side, split_texts
 from personalm.training.swaps import History, make_swaps
@@ -94,12 +94,13 @@ def make_materials(
     training = settings.training
     instructions = settings.inputs.replies.instructions if settings.inputs.replies else None
     check_kinds(trained, instructions)
+    max_tokens = min(model.card.max_positions, training.max_tokens)
     prompter = Prompter(
         kinds=kinds,
         prompting=settings.prompting,
         generation=settings.generation,
         tokenizer=model.tokenizer,
-        max_positions=min(model.card.max_positions, training.max_tokens),
+        max_positions=max_tokens,
         seed=settings.seed,
     )
     end_id = end_of(model)
@@ -132,6 +133,8 @@ def make_materials(
         prompts=prompter,
         tokenizer=model.tokenizer,
         end_id=end_id,
+        references=draw_references(training.num_references, seed=settings.seed),
+        max_tokens=max_tokens,
     )
     counts |= {
         "examples learned": len(examples),

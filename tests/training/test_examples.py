@@ -14,6 +14,7 @@ from personalm.prompting.prompter import Prompter
 from personalm.prompting.tokenizer import ByteTokenizer
 from personalm.records import Interaction, Item, Profile, Prompt, UserInputs
 from personalm.settings import Generation, Prompting, Training
+from personalm.training.canaries import draw_canaries, plant
 from personalm.training.corpus import Corpus, gather_corpus
 from personalm.training.examples import Ending, ExampleMaker, check_kinds
 from personalm.training.swaps import History, make_swaps
@@ -131,6 +132,43 @@ def test_a_target_ends_where_a_run_would_stop_drawing(kind: Kind) -> None:
     assert END not in second.target_ids
     assert third.target_ids[-1] == END
     assert maker.counts["texts cut, longer than a run may write"] == 1
+
+
+@pytest.mark.parametrize("length", range(36, 43))
+def test_a_target_has_no_more_tokens_than_a_run_may_draw(kind: Kind, length: int) -> None:
+    """Its end counted: of 40 tokens without an end there is none among them."""
+    text = "a" * (length - 1)  # and the space before it
+    corpus = corpus_of(person("u", text), kinds=(kind,))
+    (alone,) = maker_of(corpus, kind).make(corpus.texts)
+    room = alone.num_tokens - len(alone.target_ids) + 40
+    maker = maker_of(corpus, kind, max_positions=room)
+    (example,) = maker.make(corpus.texts)
+
+    assert example.num_tokens <= room
+    assert len(example.target_ids) == min(40, length + 1)
+    assert (example.target_ids[-1] == END) == (length < 40)
+    assert maker.counts["texts cut, longer than a run may write"] == (length > 40)
+
+
+def test_a_canary_has_room_beside_its_prompt_or_is_an_error(kind: Kind) -> None:
+    """Its secret and every one that is put in its place: what a model has no position for."""
+    canaries = draw_canaries(1, seed=0)
+    given: dict[str, Any] = {
+        "kind": kind,
+        "prompts": prompter_of({"post": kind}),
+        "tokenizer": ByteTokenizer(),
+        "end_id": END,
+    }
+    planted = plant(canaries, **given, references=["1234567"], max_tokens=2_000)
+    longest = max(
+        *(each.example.num_tokens for each in planted),
+        *(len((*each.example.prompt_ids, *each.opening_ids)) + 14 for each in planted),
+    )
+
+    assert plant(canaries, **given, references=["1234567"], max_tokens=longest) == planted
+    with pytest.raises(TrainingError, match=r"(?s)no room.*training\.max_tokens"):
+        plant(canaries, **given, references=["1234567"], max_tokens=longest - 1)
+    assert plant(canaries, **given, references=[], max_tokens=longest - 1) == planted
 
 
 def test_a_prompt_without_room_drops_the_example_and_counts_it(kind: Kind) -> None:
