@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from personalm import bundled
 from personalm.errors import TrainingError
 from personalm.generation.models import inspect_model
 from personalm.hashing import digest
+from personalm.places import expand_home
 from personalm.training.splits import Side, split_texts
 
 if TYPE_CHECKING:
@@ -21,13 +24,20 @@ if TYPE_CHECKING:
 
 
 def settle_base(card: ModelCard) -> ModelCard:
-    """Return a model as one that can be trained. Raises TrainingError for an adapter."""
+    """Return a model as one to train from, a folder by its whole path.
+
+    Raises TrainingError for an adapter.
+    """
     if card.adapter:
         raise TrainingError(
             f"{card.adapter} is an adapter: nothing is learned on top of one",
             remedy=f"Start from its base: --model {card.name}.",
         )
-    return card
+    folder = expand_home(card.name)
+    if card.name.startswith(bundled.PREFIX) or not folder.is_dir():
+        return card
+    # An adapter names it to whoever loads it, from wherever.
+    return replace(card, name=str(folder.resolve()))
 
 
 def make_base(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,8 +24,6 @@ from personalm.training.progress import TrainingProgress
 from personalm.training.roster import Roster, mark_models
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.training.conftest import MakeTraining
 
 PAPERS = {"README.md", "metrics.json", "leak_report.json", "training.json", "training_users.json"}
@@ -252,6 +252,26 @@ def test_an_adapter_leaves_its_base_as_it_was(make_training: MakeTraining, tmp_p
     assert inspect_model(settings.model).digest == before
     assert all(torch.isfinite(weight).all() for weight in weights.values())
     assert any(weight.abs().max() > 0 for name, weight in weights.items() if "lora_B" in name)
+
+
+def test_an_adapter_of_a_relative_base_is_used_from_anywhere(
+    make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its configuration, its provenance and its card name the place."""
+    (tmp_path / "elsewhere").mkdir()
+    settings = make_training(
+        **{"training.method": "lora", "training.canaries": 0, "training.epochs": 1},
+        **{"training.max_measured": 2},
+    )
+    base = tmp_path / "base"
+    shutil.copytree(settings.model, base)
+    monkeypatch.chdir(tmp_path)
+    folder = finetune(settings.model_copy(update={"model": "base"}), Path("model")).folder
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    assert inspect_model(str(folder)).name == str(base)
+    for name in ("adapter_config.json", "training.json", "README.md"):
+        assert str(base) in (folder / name).read_text(), name
 
 
 class Stopping(TrainingProgress):
