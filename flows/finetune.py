@@ -2,7 +2,7 @@
 
 Run it without a server of your own:
 
-    python -m flows.finetune --config personalm.toml --output MODEL
+    python -m flows.finetune --config examples/finetune-sample.toml --output MODEL
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def command(
 ) -> int:
     """Run the flow once, with a temporary Prefect server unless PREFECT_API_URL names one.
 
-    Example: `python -m flows.finetune --config personalm.toml --output MODEL`
+    Example: `python -m flows.finetune --config examples/finetune-sample.toml --output MODEL`
 
     Parameters
     ----------

@@ -18,8 +18,10 @@ from personalm.holdout import MIN_TEXTS, spare_held_out
 from personalm.intake import num_buckets_of, read_inputs
 from personalm.progress import SilentProgress
 from personalm.training.bases import make_base, settle_base
+from personalm.training.checkpoints import Checkpoints
 from personalm.training.corpus import gather_corpus
 from personalm.training.progress import TrainingProgress
+from personalm.training.refusals import nothing_left_in_vain
 from personalm.training.roster import list_users
 from personalm.training.workplace import BEFORE, Workplace
 
@@ -63,7 +65,11 @@ def finetune(
     """
     progress = progress or TrainingProgress()
     unload()
-    with faults_in_words(), Workplace.open(output, replaces=replaces, files=files) as place:
+    with (
+        faults_in_words(),
+        Workplace.open(output, replaces=replaces, files=files) as place,
+        nothing_left_in_vain(place),
+    ):
         job = _Job(settings, place, progress)
         job.read()
         job.prepare()
@@ -103,6 +109,9 @@ class _Job:
 
     def read(self) -> None:
         """Read the inputs into a corpus, and find the model to start from."""
+        if not self.is_new:
+            # First: what cannot be trained is known without the inputs.
+            self.card = self._find_base()
         self.progress.note("reading the inputs")
         settings, num_buckets = self.settings, num_buckets_of(self.settings)
         with read_inputs(
@@ -127,7 +136,14 @@ class _Job:
                 remedy="`personalm doctor` says what the inputs hold; training.kinds, "
                 "training.min_words and generation.languages say what is learned.",
             )
-        self.card = self._find_base()
+        if self.is_new:
+            self.card = make_base(
+                self.corpus,
+                self.place,
+                settings=self.settings,
+                kinds=self.kinds,
+                progress=self.progress,
+            )
 
     def prepare(self) -> None:
         """Make the examples, and measure the model before it learns; once a training."""
@@ -156,7 +172,6 @@ class _Job:
 
     def train(self) -> tuple[Checkpoint, int]:
         """Train; return the best checkpoint and the number of weights that have learned."""
-        from personalm.training.checkpoints import Checkpoints  # noqa: PLC0415 - beside its like
         from personalm.training.fitting import fit  # noqa: PLC0415 - loads torch
         from personalm.training.networks import open_trainee  # noqa: PLC0415 - the same
 
@@ -241,14 +256,6 @@ class _Job:
         return tuple(known[name] for name in names)
 
     def _find_base(self) -> ModelCard:
-        if self.is_new:
-            return make_base(
-                self.corpus,
-                self.place,
-                settings=self.settings,
-                kinds=self.kinds,
-                progress=self.progress,
-            )
         card = self.assembly.card
         if card.name == SCRIPTED:
             raise SettingsError("the scripted model has no weights: name another one")

@@ -34,9 +34,9 @@ def finetune(
     is resumed by the same command. Further settings: [training] and [scratch] of the TOML file.
 
     Examples:
-    - `personalm finetune --config personalm.toml --output MODEL`
-    - `personalm run --config personalm.toml --model MODEL --output OUT`
-    - `personalm finetune --method scratch --max-hours 2 --output MODEL`
+    - `personalm finetune --config examples/finetune-sample.toml --output MODEL`
+    - `personalm run --config examples/finetune-sample.toml --model MODEL --output OUT`
+    - `personalm finetune --config examples/finetune-sample.toml --method scratch --output MODEL`
 
     Parameters
     ----------

@@ -76,6 +76,10 @@ class Checkpoints:
         """Return the complete checkpoints, oldest first; what a kill has left is removed."""
         return self._find(is_checked=True)
 
+    def has_any(self) -> bool:
+        """Tell whether one was marked as complete; nothing is removed, no file is checked."""
+        return any(self.folder.glob(f"{PREFIX}*/{_MARK}"))
+
     def _find(self, *, is_checked: bool) -> tuple[Checkpoint, ...]:
         found = []
         for folder in sorted(self.folder.glob(f"{PREFIX}*")):

@@ -22,6 +22,7 @@ from personalm.hashing import digest_file
 from personalm.store.reading import read_table
 from personalm.training.progress import TrainingProgress
 from personalm.training.roster import Roster, mark_models
+from tests.generation.adapting import make_adapter
 
 if TYPE_CHECKING:
     from tests.training.conftest import MakeTraining
@@ -119,6 +120,35 @@ def test_a_loss_that_is_no_number_publishes_nothing(
     with pytest.raises(TrainingError, match=r"(?s)no finite number.*learning_rate"):
         finetune(settings, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_refusal_before_the_first_checkpoint_leaves_nothing_behind(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """One that comes later leaves what the same command goes on from."""
+    workplace = tmp_path / ".model.training"
+    with pytest.raises(TrainingError, match="no text to learn from"):
+        finetune(make_training(**{"training.min_words": 50}), tmp_path / "model")
+    assert not workplace.exists()
+
+    quick = {"training.canaries": 0, "training.max_measured": 2, "training.check_steps": 5}
+    with pytest.raises(Stopped):
+        finetune(make_training(**quick), tmp_path / "model", progress=Stopping(6))
+    with pytest.raises(TrainingError, match="no text to learn from"):
+        finetune(make_training(**quick, **{"training.min_words": 50}), tmp_path / "model")
+    assert any(workplace.glob("checkpoints/*/complete.json"))
+
+
+def test_an_adapter_is_refused_before_the_inputs_are_read(
+    make_training: MakeTraining, tiny_gpt2: Path, tmp_path: Path
+) -> None:
+    """Which may take long, and be in vain."""
+    settings = make_training(model=str(make_adapter(tiny_gpt2, tmp_path / "adapter")))
+    (tmp_path / "in" / "interactions.parquet").unlink()
+
+    with pytest.raises(TrainingError, match="nothing is learned on top of one"):
+        finetune(settings, tmp_path / "model")
+    assert not (tmp_path / ".model.training").exists()
 
 
 def test_a_model_that_gives_secrets_away_is_refused_and_the_report_stays(
