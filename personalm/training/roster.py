@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from personalm.discreet import Discreet
 from personalm.errors import ModelError
 from personalm.foreign import read_object
-from personalm.generation.adapters import CONFIG, is_adapter
+from personalm.generation.adapters import CONFIG, find_base, is_adapter
 from personalm.generation.deadlines import MARK, read_deadline
 from personalm.places import expand_home
 from personalm.store.files import LocalFiles
@@ -155,10 +155,9 @@ def _find_models(places: Iterable[Path]) -> tuple[Path, ...]:
 
 def _bases_of(folder: Path) -> Iterator[Path]:
     """Return the base of an adapter where it is a folder; a bundled or hub model has no roster."""
-    if is_adapter(folder):
-        base = expand_home(str(read_object(folder / CONFIG).get("base_model_name_or_path")))
-        if base.is_dir():
-            yield base
+    name = find_base(folder) if is_adapter(folder) else None
+    if name and (base := expand_home(name)).is_dir():
+        yield base
 
 
 def _parse(values: Mapping[str, Any], path: Path) -> Roster:
