@@ -65,6 +65,17 @@ class Wording:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Numbering:
+    """Whoever makes the requests gives them other ids."""
+
+    number: int
+
+    def __call__(self, world: World) -> World:
+        """Return the world after it."""
+        return replace(world, numbering=self.number)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choosing:
     """The operator takes another model, or another seed."""
 

@@ -25,7 +25,7 @@ from personalm.forecasting import forecast
 from personalm.pipeline import open_run
 from personalm.store.forgetting import forget
 from personalm.store.store import Store
-from tests.life.changes import Choosing, Coming, Going, OptingOut, Wording
+from tests.life.changes import Choosing, Coming, Going, Numbering, OptingOut, Wording
 from tests.life.damage import damage, files_of
 from tests.life.failing import FAULTS
 from tests.life.sight import journalled_rows
@@ -65,6 +65,7 @@ changes = st.one_of(
     st.builds(Going, user_id=users),
     st.builds(OptingOut, user_id=users, opt_out=st.booleans()),
     st.builds(Choosing, model=st.integers(0, 1), seed=st.integers(0, 1)),
+    st.builds(Numbering, number=st.integers(0, 2)),
 )
 
 

@@ -10,7 +10,7 @@ from personalm.accounts import Counts
 from personalm.planning import planner
 from personalm.planning.fingerprints import fingerprint_of
 from personalm.planning.ledger import Ledger
-from personalm.store import identity, journal, snapshots
+from personalm.store import identity, journal, merging, snapshots
 from personalm.store.files import LocalFiles
 from personalm.store.forgetting import _Eraser
 from personalm.store.publication import Publication
@@ -45,6 +45,7 @@ PLANTS: dict[str, Callable[[], Patches]] = {
     "no-withdrawal": lambda: [patch.object(Ledger, "refuse", _refuse_alone)],
     "no-sweep": lambda: [patch.object(_Eraser, "remove_snapshots", lambda _: 0)],
     "no-template": lambda: [patch.object(planner, "fingerprint_of", _ignore_templates)],
+    "no-labels": lambda: [patch.object(merging, "relabel", lambda table, _: table)],
     "no-seal": lambda: [
         patch.object(module, "is_as_sealed", lambda *_, **__: True)
         for module in (snapshots, identity)

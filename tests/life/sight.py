@@ -68,8 +68,14 @@ def journalled_rows(output: Path) -> int:
 
 
 def _view(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> View:
-    rows = [(_place(r), Row(words=telling_words(r["text"]))) for r in tables["results"]]
-    rows += [(_place(r), Row(reason=r["reason"])) for r in tables["rejections"]]
+    rows = [
+        (_place(r), Row(words=telling_words(r["text"]), request_id=r["request_id"]))
+        for r in tables["results"]
+    ]
+    rows += [
+        (_place(r), Row(reason=r["reason"], request_id=r["request_id"]))
+        for r in tables["rejections"]
+    ]
     view = dict(rows)
     assert len(view) == len(rows), "a key is live twice"
     drawn: dict[tuple[str, str, str], set[frozenset[str]]] = {}

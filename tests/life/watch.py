@@ -143,7 +143,7 @@ class Watched(RuleBasedStateMachine):
         templates.mkdir(exist_ok=True)
         for kind, source in self.world.sources.items():
             (templates / f"{kind}.j2").write_text(source, encoding="utf-8")
-        people = list(self.world.people.values())
+        people = self.world.asking
         given: dict[str, object] = {
             **write_population(self.folder / "in", people, has_requests=True),
             "seed": self.world.seed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from personalm.accounts import Counts
 from personalm.generation.scripted import ScriptedEngine
@@ -44,11 +44,13 @@ Place: TypeAlias = tuple[str, str, str]
 class Row:
     """A live row as readers see it: the telling words of a text, or the reason of a rejection.
 
-    `written_from` is what decided it; a row is written again when that is another.
+    `written_from` is what decided it; a row is written again when that is another. `request_id`
+    is that of the request which it answers, and decides nothing.
     """
 
     words: frozenset[str] = frozenset()
     reason: str | None = None
+    request_id: str | None = None
     written_from: object = field(default=None, compare=False)
 
 
@@ -57,12 +59,16 @@ View: TypeAlias = dict[Place, Row]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What a run reads, and what ails its engine: texts of the users named fail."""
+    """What a run reads, and what ails its engine: texts of the users named fail.
+
+    Requests are numbered otherwise from time to time.
+    """
 
     people: Mapping[str, Person] = field(default_factory=dict)
     templates: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     model: int = 0
     seed: int = 0
+    numbering: int = 0
     ailing: frozenset[str] = frozenset()
 
     @property
@@ -77,6 +83,18 @@ class World:
     def card(self) -> ModelCard:
         """The model, as it is known before it is loaded."""
         return ModelCard(name=f"model{self.model}", digest=f"{self.model}", max_positions=1 << 16)
+
+    @property
+    def asking(self) -> list[Person]:
+        """The people, with the ids that their requests have now."""
+        return [
+            replace(each, asks=tuple({**ask, "request_id": self.id_of(ask)} for ask in each.asks))
+            for each in self.people.values()
+        ]
+
+    def id_of(self, ask: Mapping[str, str]) -> str:
+        """Return the id of a request: one that another had before, and another user has, too."""
+        return f"r{ASKS.index((ask['kind'], ask['subject_id'])) + self.numbering}"
 
     def with_person(self, person: Person) -> World:
         """Return a world where somebody has come or changed."""
@@ -175,11 +193,16 @@ def predict(world: World, live: View, asked: Asked) -> Prediction:
     }
     if asked.prunes:
         withdrawn, orphaned = withdrawn | orphaned, set()
+    told = {
+        place: replace(live[place], request_id=row.request_id)
+        for place, row in wanted.items()
+        if place not in changed
+    }
     written = {place: row for place, row in changed.items() if row.reason != _UNPLANNED}
     num_rejected = sum(row.reason is not None for row in changed.values())
     num_opted_out = sum(len(each.asks) for each in served if each.opt_out)
     return Prediction(
-        view={place: row for place, row in {**live, **changed}.items() if place not in withdrawn},
+        view={p: row for p, row in {**live, **told, **changed}.items() if p not in withdrawn},
         written=written,
         counts=Counts(
             requests=len(wanted) + num_opted_out,
@@ -199,11 +222,12 @@ _UNPLANNED = Reason.UNKNOWN_KIND.value
 
 def _row(world: World, who: Person, ask: Mapping[str, str]) -> Row:
     kind = ask["kind"]
-    written_from = (who.name, who.texts, world.templates.get(kind), world.model, world.seed)
+    written_from: object = (who.name, who.texts, world.templates.get(kind), world.model, world.seed)
+    known: dict[str, Any] = {"request_id": world.id_of(ask), "written_from": written_from}
     if kind not in KINDS:
-        return Row(reason=_UNPLANNED, written_from=written_from)
+        return Row(reason=_UNPLANNED, **known)
     if who.user_id in world.ailing:
-        return Row(reason=Reason.GENERATION_FAILED.value, written_from=written_from)
+        return Row(reason=Reason.GENERATION_FAILED.value, **known)
     words: Iterable[str] = (
         *(word for text in (who.name or "", *who.texts) for word in telling_words(text)),
         f"template{kind}{world.templates[kind]}",
@@ -211,4 +235,4 @@ def _row(world: World, who: Person, ask: Mapping[str, str]) -> Row:
         f"model{world.model}",
         f"seed{world.seed}",
     )
-    return Row(words=frozenset(words), written_from=written_from)
+    return Row(words=frozenset(words), **known)
