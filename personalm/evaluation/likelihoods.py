@@ -60,14 +60,14 @@ class Likelihoods:
     ) -> Nats:
         """Return the nats a token of each person's newest held-out texts; NaN where none fit.
 
+        A text counts where it fits in every condition: conditions are compared on the same texts.
         A topic is the headline of the text, in every condition alike.
         """
         found: dict[Condition, list[float]] = {condition: [] for condition in Condition}
         for person, shown in zip(people, profiles, strict=True):
-            texts = person.held_out[-num_texts:]
-            for condition in Condition:
-                pairs = [self._pair(shown[condition], text, wish) for text in texts]
-                found[condition].append(self._nats_a_token([p for p in pairs if p is not None]))
+            pairs = self._pairs(shown, person.held_out[-num_texts:], wish)
+            for condition, of_condition in pairs.items():
+                found[condition].append(self._nats_a_token(of_condition))
             on_person()
         return {condition: np.array(values) for condition, values in found.items()}
 
@@ -91,6 +91,19 @@ class Likelihoods:
         card = self._assembly.card.writer_of(self._kind)
         cause = [card.digest, self._assembly.settings.generation.dtype, pairs]
         return -sum(self._memo.recall(cause, lambda: likelihood(pairs))) / num_tokens
+
+    def _pairs(
+        self, shown: Mapping[Condition, Profile], texts: Sequence[str], wish: Request
+    ) -> dict[Condition, list[Pair]]:
+        """Return the pairs of each condition, of those texts that fit in all of them."""
+        pairs: dict[Condition, list[Pair]] = {condition: [] for condition in Condition}
+        for text in texts:
+            of_text = {c: self._pair(shown[c], text, wish) for c in Condition}
+            fitting = {c: pair for c, pair in of_text.items() if pair is not None}
+            if len(fitting) == len(of_text):
+                for condition, pair in fitting.items():
+                    pairs[condition].append(pair)
+        return pairs
 
     def _pair(self, profile: Profile, text: str, wish: Request) -> Pair | None:
         """Return a prompt and a real text as what follows it, None where they do not fit."""

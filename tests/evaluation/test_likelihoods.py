@@ -115,3 +115,36 @@ def test_a_text_that_does_not_fit_is_no_number(
     )
 
     assert np.isnan(nats[Condition.OWN]).all()
+
+
+def test_conditions_are_compared_on_the_same_texts(
+    assembly: Assembly, people: list[Person], tmp_path: Path
+) -> None:
+    """A text that fits without a history and not beside one counts in no condition."""
+    short, long = "we saw the river", "river " * 120
+    wordy = replace(
+        people[1],
+        profile=replace(
+            people[1].profile,
+            interactions=tuple(
+                replace(each, text=f"{each.text} {each.text} {each.text}")
+                for each in people[1].profile.interactions
+            ),
+        ),
+    )
+    shown = {c: show_profile(people[0], wordy, language="en") for c in Condition}
+    shown[Condition.NONE] = show_profile(people[0], None, language="en")
+
+    def ask(*held_out: str) -> dict[Condition, float]:
+        nats = Likelihoods(assembly, Memo(tmp_path), kind=WISH.kind).of_real_texts(
+            [replace(people[0], held_out=held_out)],
+            [shown],
+            wish=WISH,
+            num_texts=2,
+            on_person=lambda: None,
+        )
+        return {condition: float(values[0]) for condition, values in nats.items()}
+
+    assert ask(long, short) == ask(short)
+    assert all(np.isnan(value) for value in ask(long).values())
+    assert all(np.isfinite(value) for value in ask(short).values())
