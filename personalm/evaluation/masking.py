@@ -25,8 +25,9 @@ _MIN_SIGNED = 3
 _SIGNED_SHARE = 0.2
 _MAX_SIGNATURE = 4
 
+# A text may be one word of the greatest length: whatever may be long starts where a word does.
 _CODE = re.compile(
-    r"https?://\S+|www\.\S+|\S+@\S+\.\S+"  # addresses of the net
+    r"https?://\S+|www\.\S+|(?<!\S)\S[^\s@]*@\S+\.\S+"  # addresses of the net
     r"|(?<!\S)[/~$#!][\w/.-]\S*"  # paths, commands to a program or a bot
     r"|(?<!\S)\S*\w[/\\_=<>|]+\w\S*"  # file names, settings, names in a program
     r"|(?<!\S)-{1,2}[a-z][\w-]*",  # options of a command

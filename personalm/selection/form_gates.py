@@ -44,7 +44,7 @@ class MissingFacts:
     name = "missing_facts"
 
     _TITLE = "title"
-    _MAIN = re.compile(r"\s*[:(\[–—].*\Z", re.DOTALL)
+    _MAIN = re.compile(r"(?<!\s)\s*+[:(\[–—].*\Z", re.DOTALL)
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether a required fact is not said."""

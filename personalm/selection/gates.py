@@ -68,7 +68,7 @@ class Unfinished:
 
     _DANGLING = frozenset(split_words("a an the and or nor but because although my our their"))
     _ENDS = (",", "，", "、", ":", "：", "(", "[", "{", "（", "「", "『", "“", "„", "«")
-    _LAST_WORD = re.compile(r"([\w']+)\W*\Z")
+    _LAST_WORD = re.compile(r"(?<![\w'])[\w']++\Z")
 
     def refuses(self, text: str, case: Case) -> bool:
         """Tell whether the end is missing."""
@@ -80,8 +80,7 @@ class Unfinished:
         if text.endswith(self._ENDS) or self._opens_quote(text):
             return True
         word = self._LAST_WORD.search(text)
-        is_bare = word is not None and word.end(1) == len(text)
-        return is_bare and word is not None and word.group(1) in self._DANGLING
+        return word is not None and word.group() in self._DANGLING
 
     @staticmethod
     def _opens_quote(text: str) -> bool:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 CLOSERS = "\"'”’»)\\]}」』）】》"
 SMILEY_AT_END = re.compile(rf"(?:{EMOJI}|{SMILEY})\Z")
+# A run of stops is looked at once, from its start: a text may hold nothing else.
 _ENDING = re.compile(
-    rf"(?P<stop>[.!?…؟।]+)[{CLOSERS}*]*(?=\s|$|{EMOJI})"
+    rf"(?P<stop>(?<![.!?…؟।])[.!?…؟।]++)[{CLOSERS}*]*+(?=\s|$|{EMOJI})"
     rf"|[。！？｡]+[{CLOSERS}]*"
     rf"|(?:{EMOJI}|{SMILEY})(?=\s|$|{EMOJI})"
 )

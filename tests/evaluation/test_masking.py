@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +73,28 @@ def test_scripts_without_spaces_lose_their_rare_characters() -> None:
     masker = Masker(frozenset("今日は雨です"))
 
     assert masker.mask("鷹野さん、今日は雨です。") == "****、今日は雨です。"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "1", "@", "a@", "@.", ".", "_", "/a", "=_", "-", "'", "今日は雨、", "☀", " "],
+)
+def test_a_text_without_spaces_costs_by_its_length(unit: str) -> None:
+    """Whatever it repeats, and whether or not it ends in something else."""
+    for end in ("", "x", " x", ".x"):
+        text = (unit * 20_000)[:20_000] + end
+        start = time.process_time()
+        MASKER.mask(text)
+        find_signatures([text])
+
+        assert time.process_time() - start < 0.5
+
+
+def test_an_address_of_mail_is_a_mark_wherever_it_stands_in_a_word() -> None:
+    """It has something before the sign, and a dot between other characters behind it."""
+    for mail in ("me@host.org", "<me@host.org>", "@@me@a.b", "a@b@c.de", "mail:me@host.org."):
+        assert MASKER.mask(f"see {mail} on it") == "see * on it"
+    assert MASKER.mask("see it@ on. i@box") == "see it@ on. i@box"
 
 
 @given(st.text("abno the.,'@:/🙂水1\n ", max_size=60))

@@ -1,5 +1,7 @@
 """Laws of the shape: numbers of the text alone, each of which moves with one habit."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,3 +65,13 @@ def test_every_text_has_finite_features_that_depend_on_it_alone(texts: list[str]
     assert (rows >= 0).all()
     for text, row in zip(texts, rows, strict=True):
         assert np.array_equal(shape_rows([text])[0], row)
+
+
+@pytest.mark.parametrize("unit", ["a", "1", ".", "。", "@", "👩\u200d", "🏻", "今日は雨、", "a."])
+def test_a_text_of_one_sign_costs_by_its_length(unit: str) -> None:
+    """Whatever it repeats, and whether or not it ends in something else."""
+    for end in ("", "x", " x"):
+        start = time.process_time()
+        shape_rows([(unit * 20_000)[:20_000] + end])
+
+        assert time.process_time() - start < 0.5
