@@ -151,9 +151,15 @@ def compare_spread(cases: Sequence[Case], panel: Panel, scorer: str) -> dict[str
 
     `ratio` is 1 where outputs differ as people do, larger where they are all the same.
     """
-    subjects = {output.subject_id for case in cases for output in case.outputs}
+    # Two kinds may be about one subject, and nobody is to be compared with himself.
+    subjects = {(o.kind, o.subject_id) for case in cases for o in case.outputs}
     same_subject = [
-        [o.text for case in cases for o in case.outputs if o.subject_id == subject and o.text]
+        [
+            o.text
+            for case in cases
+            for o in case.outputs
+            if (o.kind, o.subject_id) == subject and o.text
+        ]
         for subject in sorted(subjects)
     ]
     real = [

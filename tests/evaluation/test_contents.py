@@ -1,0 +1,77 @@
+"""Laws of what outputs say: each figure is of different people, subjects and traits that vary."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+
+from personalm.evaluation.calibration import Panel
+from personalm.evaluation.conditions import Condition
+from personalm.evaluation.contents import Case, compare_contents, compare_spread, compare_traits
+from personalm.evaluation.judges import CharacterGrams
+from personalm.evaluation.outputs import Output
+from personalm.evaluation.people import Person
+from personalm.evaluation.pools import ABSTAINED, Pools
+from personalm.records import Interaction, Profile
+from tests.evaluation.world import make_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PEOPLE = [
+    Person(profile=make_profile(number, num_texts=20), held_out=make_profile(number + 20).texts)
+    for number in range(3)
+]
+
+
+def make_case(number: int, *outputs: tuple[str, str, str | None], pools: Pools = ABSTAINED) -> Case:
+    """Return a case of one person, with outputs of a kind, a subject and a text."""
+    person = PEOPLE[number]
+    return Case(
+        person=person,
+        stranger=PEOPLE[number - 1],
+        pools=pools,
+        outputs=tuple(
+            Output(
+                user_id=person.user_id,
+                condition=Condition.OWN,
+                kind=kind,
+                subject_id=subject,
+                subject=subject,
+                text=text,
+                prompt="",
+                passed=(),
+            )
+            for kind, subject, text in outputs
+        ),
+        language="en",
+    )
+
+
+def make_panel() -> Panel:
+    """Return a panel that sees texts as they are."""
+    texts: Sequence[Sequence[str]] = [person.history for person in PEOPLE]
+    return Panel(
+        [CharacterGrams()], histories=texts, background=texts, impostors=texts, prepare=str
+    )
+
+
+def test_nobody_is_compared_with_himself() -> None:
+    """Two kinds may be about one subject; alike are texts of one kind by different people."""
+    cases = [
+        make_case(
+            number,
+            ("post", "river", PEOPLE[number].history[0]),
+            ("tale", "river", PEOPLE[number].history[0]),
+        )
+        for number in range(3)
+    ]
+    of_posts = [make_case(n, ("post", "river", PEOPLE[n].history[0])) for n in range(3)]
+
+    found = compare_spread(cases, make_panel(), "character_grams")
+
+    assert found == compare_spread(of_posts, make_panel(), "character_grams")
+    assert found["outputs"] is not None
+    assert found["outputs"] < 0.9
