@@ -6,7 +6,7 @@ None of it is blended with style. Each figure has its floor or ceiling beside it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -179,16 +179,16 @@ def compare_contents(cases: Sequence[Case]) -> dict[str, Estimate | None]:
     """Return whether the outputs keep to the subject, and how many make up names or numbers.
 
     `subject_words` is the share of the subject's words that the text holds, `chance` that of
-    another subject's words.
+    another subject's words; it has none where everything was to be about one subject.
     """
     own, other, invented = [], [], []
     for case in cases:
         written = [output for output in case.outputs if output.text]
-        subjects = [output.subject for output in written]
+        subjects = list(dict.fromkeys(output.subject for output in case.outputs))
+        following = dict(pairwise((*subjects, subjects[0]))) if len(subjects) > 1 else {}
         own.append(_mean([_share(o.text or "", o.subject, case.language) for o in written]))
-        turned = subjects[1:] + subjects[:1]
-        pairs = zip(written, turned, strict=True)
-        other.append(_mean([_share(o.text or "", s, case.language) for o, s in pairs]))
+        pairs = [(o.text or "", following[o.subject]) for o in written if following]
+        other.append(_mean([_share(text, subject, case.language) for text, subject in pairs]))
         invented.append(_mean([float(_invents(o)) for o in written]))
     return {
         "subject_words": estimate(own),

@@ -75,3 +75,23 @@ def test_nobody_is_compared_with_himself() -> None:
     assert found == compare_spread(of_posts, make_panel(), "character_grams")
     assert found["outputs"] is not None
     assert found["outputs"] < 0.9
+
+
+def test_chance_is_of_another_subject_or_there_is_none() -> None:
+    """The own subject's words are no chance."""
+    both = make_case(0, ("post", "river", "A river."), ("post", "kettle", "The kettle."))
+    turned = make_case(0, ("post", "river", "A kettle."), ("post", "kettle", "The kettle."))
+    half = make_case(0, ("post", "river", "A river."), ("post", "kettle", None))
+    same = make_case(0, ("post", "river", "A river."), ("tale", "river", "A river."))
+    mixed = make_case(
+        0, ("post", "river", "A river."), ("tale", "river", "A river."), ("tale", "kettle", "Ah.")
+    )
+
+    def chance(case: Case) -> float | None:
+        found = compare_contents([case])["chance"]
+        return None if found is None else found.mean
+
+    assert chance(both) == chance(half) == chance(mixed) == 0.0
+    assert chance(turned) == 0.5
+    assert chance(same) is None
+    assert compare_contents([same])["subject_words"] is not None
