@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from personalm.evaluation.lengths import take_pool
+from personalm.evaluation.scorers import MIN_SPREAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,7 +96,7 @@ class Panel:
             if len(pools) >= MIN_IMPOSTORS:
                 cosines = _cosines(self.rows_of(name, pools), self._histories[name])
                 mean, spread = cosines.mean(axis=0), cosines.std(axis=0, ddof=1)
-                spread = np.where(spread > 0, spread, np.nan)
+                spread = np.where(spread > MIN_SPREAD, spread, np.nan)
             self._usual[name, length] = mean, spread
         return self._usual[name, length]
 

@@ -18,7 +18,7 @@ from personalm.evaluation.lengths import count_words, cut_texts
 from personalm.evaluation.overlaps import Overlaps
 from personalm.evaluation.pools import match_lengths
 from personalm.evaluation.references import meteor, rouge_1, rouge_l
-from personalm.evaluation.scorers import mean_shapes
+from personalm.evaluation.scorers import MIN_SPREAD, mean_shapes
 from personalm.selection.claims import known_words, names_in, numbers_in
 from personalm.selection.shape import FEATURES
 from personalm.selection.stems import content_stems
@@ -119,7 +119,7 @@ def compare_traits(cases: Sequence[Case]) -> dict[str, object]:
     """
     usual = mean_shapes([case.person.history for case in cases])
     spread = usual.std(axis=0)
-    varies = spread > 0
+    varies = spread > MIN_SPREAD
     rows: dict[str, list[NDArray[np.float64]]] = {"outputs": [], "real": [], "stranger": []}
     for case, own in zip(cases, usual, strict=True):
         if not case.pools.length:
@@ -134,7 +134,7 @@ def compare_traits(cases: Sequence[Case]) -> dict[str, object]:
             rows[source].append(distance[varies] / spread[varies])
     names = [name for name, kept in zip(FEATURES, varies, strict=True) if kept]
     return {
-        **{source: estimate([float(row.mean()) for row in each]) for source, each in rows.items()},
+        **{source: estimate([_mean(list(row)) for row in each]) for source, each in rows.items()},
         "by_trait": {
             name: {
                 source: round(float(np.mean([row[place] for row in each])), 4)

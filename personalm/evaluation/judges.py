@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from personalm.evaluation.scorers import MIN_SPREAD
 from personalm.selection.words import is_unspaced, split_words
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class CosineDelta:
         found = self._frequencies(background)
         self._mean = found.mean(axis=0)
         spread = found.std(axis=0)
-        self._spread = np.where(spread > 0, spread, 1.0)
+        self._spread = np.where(spread > MIN_SPREAD, spread, 1.0)
 
     def rows_of(self, pools: Sequence[Pool]) -> Rows:
         """Return the standardised frequencies of each pool."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Rows: TypeAlias = Any
 """A matrix of numpy or scipy, (pools, features), its rows of length 1 or 0."""
 
+MIN_SPREAD = 1e-9
+"""What spreads less is the same for all, but for rounding."""
+
 
 class Scorer(Protocol):
     """One kind of evidence."""
@@ -75,7 +78,7 @@ class ShapeScorer:
         found = mean_shapes(background)
         self._mean = found.mean(axis=0)
         spread = found.std(axis=0)
-        self._spread = np.where(spread > 0, spread, 1.0)
+        self._spread = np.where(spread > MIN_SPREAD, spread, 1.0)
 
     def rows_of(self, pools: Sequence[Pool]) -> Rows:
         """Return how far the shape of each pool lies from the mean, in spreads."""
@@ -84,4 +87,4 @@ class ShapeScorer:
 
 def mean_shapes(pools: Sequence[Pool]) -> NDArray[np.float64]:
     """Return the mean features of each pool's texts. *Shape:* (pools, features)."""
-    return np.stack([shape_rows(pool).mean(axis=0) for pool in pools]).astype(np.float64)
+    return np.stack([shape_rows(pool).mean(axis=0, dtype=np.float64) for pool in pools])

@@ -124,3 +124,19 @@ def test_characters_come_in_twos_where_there_are_no_spaces() -> None:
     judge.fit([["今日は雨です。"], ["今日は晴れです。"], ["雨ですね。"]])
 
     assert judge.rows_of([["今日"]]).nnz == 1
+
+
+def test_what_differs_by_rounding_alone_is_no_spread() -> None:
+    """Strangers who write all the same give no z, whatever the last digit of a cosine."""
+    texts = [write(style_of(0), [n]) for n in range(40)]
+    panel = Panel(
+        [make_scorer(name) for name in NAMES],
+        histories=[texts[:20]] * 4,
+        background=[texts] * 6,
+        impostors=[texts[:2]] * 7,
+        prepare=str,
+    )
+
+    scores = panel.score([cut_pools(texts, 20)[0]], [20])
+
+    assert not any(np.isfinite(z).any() for z in scores.values())

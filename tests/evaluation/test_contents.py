@@ -95,3 +95,43 @@ def test_chance_is_of_another_subject_or_there_is_none() -> None:
     assert chance(turned) == 0.5
     assert chance(same) is None
     assert compare_contents([same])["subject_words"] is not None
+
+
+def test_traits_that_nobody_varies_in_are_no_distance() -> None:
+    """Where everybody writes the same there is none, and rounding is taken for none."""
+    texts = tuple(f"Rivers, number {n}, flow on." for n in range(9))
+    person = Person(
+        profile=Profile(user_id="me", interactions=tuple(Interaction(text=t) for t in texts)),
+        held_out=texts,
+    )
+    pools = Pools(length=10, outputs={Condition.OWN: texts[:3]}, real=(texts[3:6],))
+    case = Case(person=person, stranger=person, pools=pools, outputs=(), language="en")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = compare_traits([case] * 7)
+
+    assert found == {"outputs": None, "real": None, "stranger": None, "by_trait": {}}
+
+
+@pytest.mark.parametrize("num_repeats", [3, 7])
+def test_traits_are_no_further_apart_for_more_of_the_same(num_repeats: int) -> None:
+    """A mean over more texts that are alike is the same mean."""
+    texts = ("Rivers, all of them, flow on.", "No!")
+    people = [
+        Person(
+            profile=Profile(
+                user_id=f"u{times}",
+                interactions=tuple(Interaction(text=t) for t in texts * times),
+            ),
+            held_out=texts,
+        )
+        for times in (1, num_repeats)
+    ]
+    pools = Pools(length=10, outputs={Condition.OWN: texts}, real=(texts,))
+    cases = [
+        Case(person=person, stranger=person, pools=pools, outputs=(), language="en")
+        for person in people
+    ]
+
+    assert compare_traits(cases)["by_trait"] == {}
