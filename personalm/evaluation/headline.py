@@ -14,6 +14,8 @@ def headline_of(metrics: Figures) -> str:
     if "swap_lift" not in metrics:
         return _headline_of_real_texts(metrics)
     lift, ceiling = metrics["swap_lift"]["random"], metrics["real_text_z"]
+    if lift is None and metrics.get("users_scored"):
+        return "Strangers' texts of this length are too few, or too much alike, to measure by."
     if lift is None or ceiling is None or ceiling["low"] is None:
         return "Too few texts were written to say whether they sound like their users."
     if ceiling["low"] <= MIN_CEILING:
@@ -44,11 +46,12 @@ def _verdict(lift: Figures) -> str:
 
 
 def _headline_of_real_texts(metrics: Figures) -> str:
-    figures = metrics["verification"].get("judges", {})
-    if not figures:
-        return "The users' texts are too short to tell their writers apart."
-    bucket, best = list(figures.items())[-1]
+    buckets = metrics["verification"].get("judges", {})
+    told = {name: figures["auc"] for name, figures in buckets.items() if figures["auc"]}
+    if not told:
+        return "The users' texts are too short, or strangers too few, to tell their writers apart."
+    bucket, auc = list(told.items())[-1]
     return (
         f"Of real texts alone, the longest pools ({bucket} words) are told from a stranger's in "
-        f"{best['auc']['mean']:.0%} of the cases; nothing was generated."
+        f"{auc['mean']:.0%} of the cases; nothing was generated."
     )

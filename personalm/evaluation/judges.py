@@ -57,7 +57,8 @@ class CosineDelta:
         return normalize((self._frequencies(pools) - self._mean) / self._spread)
 
     def _frequencies(self, pools: Sequence[Pool]) -> np.ndarray:
-        found = np.zeros((len(pools), len(self._words)))
+        # One column at the least: where nobody writes a word, all are alike.
+        found = np.zeros((len(pools), max(len(self._words), 1)))
         for row, pool in enumerate(pools):
             words = [word for text in pool for word in split_words(text)]
             for word in words:
@@ -88,7 +89,10 @@ class CharacterGrams:
             max_features=_MAX_FEATURES,
             dtype=np.float64,
         )
-        self._vectorizer.fit(pages)
+        try:
+            self._vectorizer.fit(pages)
+        except ValueError:  # no two of them share an n-gram: then each counts
+            self._vectorizer.set_params(min_df=1).fit(pages)
 
     def rows_of(self, pools: Sequence[Pool]) -> Rows:
         """Return the weighted n-grams of each pool."""

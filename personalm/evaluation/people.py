@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from personalm.discreet import Discreet
 from personalm.errors import InputError
-from personalm.holdout import MIN_TEXTS, distinct_texts, split_by_time, written_by
+from personalm.evaluation.calibration import MIN_IMPOSTORS
+from personalm.holdout import (
+    MIN_HELD_OUT,
+    MIN_HISTORY,
+    MIN_TEXTS,
+    distinct_texts,
+    split_by_time,
+    written_by,
+)
 from personalm.planning.tiers import tier_of
 
 if TYPE_CHECKING:
@@ -25,6 +33,9 @@ NUM_PEOPLE = 150
 
 MIN_PEOPLE = 4
 """With fewer there is nobody to be told apart from."""
+
+_MIN_OTHERS = 2 * MIN_IMPOSTORS
+"""Half of the others teach the judges, half are the strangers; fewer tell nothing."""
 
 _MAX_OTHERS = 200
 _ENOUGH_OTHERS = 60
@@ -64,15 +75,16 @@ class Company(Discreet):
     """The people of an evaluation, and texts of others, a tuple each, who are not among them.
 
     The others are parted: `judges` fits what the judges know of the language, `impostors` are
-    what scores are normalised against. `by_tier` counts all users of the tables; `passed_over`
-    had enough texts, but on too few days.
+    what scores are normalised against. `by_tier` counts all users of the tables; those who had
+    enough texts, but of them `too_few_different` or on `too_few_days`, are not compared.
     """
 
     people: tuple[Person, ...]
     background: tuple[tuple[str, ...], ...]
     impostors: tuple[tuple[str, ...], ...]
     by_tier: dict[str, int]
-    passed_over: int
+    too_few_days: int
+    too_few_different: int
 
 
 @dataclass(slots=True, repr=False)
@@ -82,7 +94,8 @@ class _Gathering(Discreet):
     people: list[Person] = field(default_factory=list)
     others: list[tuple[str, ...]] = field(default_factory=list)
     by_tier: dict[str, int] = field(default_factory=dict)
-    passed_over: int = 0
+    too_few_days: int = 0
+    too_few_different: int = 0
 
 
 def choose_people(
@@ -96,7 +109,7 @@ def choose_people(
 
     `users` come in the order of the hash of their ids, as the spilled inputs give them. Users who
     have opted out are neither. Where hardly anybody else is left, a third of the people are taken
-    as others. Raises InputError where too few are left to compare.
+    as others, or as many as it takes. Raises InputError where too few are left to compare.
     """
     found = _Gathering()
     for user in users:
@@ -104,23 +117,37 @@ def choose_people(
         found.by_tier[tier] = found.by_tier.get(tier, 0) + 1
         if not user.opt_out:
             _sort_in(user, found, voice_kinds, num_people=num_people, min_texts=min_texts)
-    while len(found.others) < min(_ENOUGH_OTHERS, len(found.people) // 2) and found.people:
+    if (
+        len(found.people) < MIN_PEOPLE
+        or len(found.people) + len(found.others) < MIN_PEOPLE + _MIN_OTHERS
+    ):
+        raise _too_few(found, min_texts)
+    while len(found.others) < _num_wanted(len(found.people)):
         last = found.people.pop()
         found.others.append(last.history + last.held_out)
-    if len(found.people) < MIN_PEOPLE:
-        num_long = len(found.people)
-        raise InputError(
-            f"too few users to compare: {num_long} beside {len(found.others)} others have "
-            f"{min_texts} texts or more, on days enough to hold some of them out; "
-            f"{found.passed_over} wrote all of them on too few days",
-            remedy="Evaluate on more users, or on longer histories.",
-        )
     return Company(
         people=tuple(found.people),
         background=tuple(found.others[::2]),
         impostors=tuple(found.others[1::2]),
         by_tier=found.by_tier,
-        passed_over=found.passed_over,
+        too_few_days=found.too_few_days,
+        too_few_different=found.too_few_different,
+    )
+
+
+def _num_wanted(num_people: int) -> int:
+    """Return how many others so many people are told apart from at the least."""
+    return max(_MIN_OTHERS, min(_ENOUGH_OTHERS, num_people // 2))
+
+
+def _too_few(found: _Gathering, min_texts: int) -> InputError:
+    return InputError(
+        f"too few users to compare: {len(found.people)} beside {len(found.others)} others have "
+        f"{min_texts} texts or more, on days enough to hold some of them out; it takes "
+        f"{MIN_PEOPLE + _MIN_OTHERS} users, {MIN_PEOPLE} of them with so many; "
+        f"{found.too_few_days} wrote all of them on too few days, {found.too_few_different} wrote "
+        f"fewer than {MIN_HISTORY + MIN_HELD_OUT} different ones",
+        remedy="Evaluate on more users, or on longer histories.",
     )
 
 
@@ -151,6 +178,9 @@ def _sort_in(
                 )
             )
             return
-        found.passed_over += 1
+        if len(distinct) < MIN_HISTORY + MIN_HELD_OUT:
+            found.too_few_different += 1
+        else:
+            found.too_few_days += 1
     if len(distinct) >= _MIN_OTHER_TEXTS and len(found.others) < _MAX_OTHERS:
         found.others.append(tuple(each.text for each in distinct))

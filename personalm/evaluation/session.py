@@ -69,7 +69,8 @@ class Session:
             "coverage": {
                 "users_by_tier": by_tier,
                 "compared_by_tier_of_history": scored,
-                "too_few_days": company.passed_over,
+                "too_few_days": company.too_few_days,
+                "too_few_different": company.too_few_different,
             },
             "auc": _only(masked, "auc"),
             "verification": masked,

@@ -126,6 +126,17 @@ def test_characters_come_in_twos_where_there_are_no_spaces() -> None:
     assert judge.rows_of([["今日"]]).nnz == 1
 
 
+def test_judges_survive_people_without_a_word_in_common() -> None:
+    """Nothing to go by is no error, and where nobody writes a word all are equally unlike."""
+    for background in ([["..."], ["!!!"], ["???"]], [["aaa"], ["bbb"], ["ccc"]]):
+        for judge in (CosineDelta(), CharacterGrams()):
+            judge.fit(background)
+            one, other = judge.rows_of([["..."], ["xyz"]])
+            likeness = float((one @ other.T).sum())
+
+            assert likeness == 0.0 if background[0] == ["..."] else np.isfinite(likeness)
+
+
 def test_what_differs_by_rounding_alone_is_no_spread() -> None:
     """Strangers who write all the same give no z, whatever the last digit of a cosine."""
     texts = [write(style_of(0), [n]) for n in range(40)]

@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {"generation.dtype": "float32", "prompting.num_style_
 @pytest.fixture
 def people() -> list[Person]:
     """Return four people."""
-    profiles = sorted((make_profile(n) for n in range(12)), key=lambda p: user_digest(p.user_id))
+    profiles = sorted((make_profile(n) for n in range(14)), key=lambda p: user_digest(p.user_id))
     return list(choose_people(profiles, num_people=4).people)
 
 

@@ -50,6 +50,24 @@ def test_a_low_ceiling_is_said_before_any_lift() -> None:
     assert headline_of(metrics).startswith("These texts are too short, or too few")
 
 
+def test_strangers_who_are_too_few_are_said_to_be() -> None:
+    """It is not the texts that are missing where pools were scored."""
+    metrics = {"swap_lift": {"random": None}, "real_text_z": None, "users_scored": 9}
+
+    assert headline_of(metrics).startswith("Strangers' texts of this length are too few")
+
+
+def test_the_headline_of_real_texts_is_of_the_longest_that_were_scored() -> None:
+    """A length that too few strangers have is passed over."""
+    judges = {"<25": {"auc": figure(0.6)}, "25-49": {"auc": figure(0.7)}, "50-99": {"auc": None}}
+
+    said = headline_of({"verification": {"judges": judges}})
+
+    assert "(25-49 words) are told from a stranger's in 70%" in said
+    for nothing in ({}, {"judges": {"<25": {"auc": None}}}):
+        assert "too short, or strangers too few" in headline_of({"verification": nothing})
+
+
 def test_a_chart_keeps_its_figures_in_order_and_in_view() -> None:
     """Zero, bars and whiskers lie on one scale."""
     rows = [("low", figure(-1.0, 0.5), "own"), ("gone", None, "own")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from personalm.errors import InputError
+from personalm.evaluation.calibration import MIN_IMPOSTORS
 from personalm.evaluation.people import choose_people
 from personalm.hashing import user_digest
 from tests.evaluation.world import make_profile
@@ -117,3 +118,41 @@ def test_too_few_users_are_refused_with_what_was_found() -> None:
         choose_people(in_order(*short, crowded))
 
     assert "u0" not in str(info.value)
+
+
+def test_there_are_strangers_enough_or_nobody_is_compared() -> None:
+    """However few the users, those who teach the judges and the strangers are enough."""
+    for num_users in range(1, 34):
+        users = in_order(*(make_profile(n, num_texts=26) for n in range(num_users)))
+        if num_users < 14:
+            with pytest.raises(InputError, match=rf"{num_users} beside 0 .* takes\s14 users"):
+                choose_people(users)
+            continue
+        chosen = choose_people(users)
+
+        assert len(chosen.people) >= 4
+        assert min(len(chosen.background), len(chosen.impostors)) >= MIN_IMPOSTORS
+        assert len(chosen.people + chosen.background + chosen.impostors) == num_users
+
+
+def test_the_two_causes_of_having_nothing_to_hold_out_are_told_apart() -> None:
+    """Too few days, or too few texts that are not alike."""
+    crowded, alike = (
+        [
+            replace(
+                profile,
+                interactions=tuple(replace(each, **changed) for each in profile.interactions),
+            )
+            for profile in map(make_profile, numbers)
+        ]
+        for numbers, changed in (
+            (range(40, 43), {"created_at": make_profile(0).interactions[0].created_at}),
+            (range(50, 55), {"text": "the same old text every time"}),
+        )
+    )
+
+    chosen = choose_people(in_order(*(make_profile(n) for n in range(20)), *crowded, *alike))
+
+    assert (chosen.too_few_days, chosen.too_few_different) == (3, 5)
+    with pytest.raises(InputError, match=r"3 wrote all .* 5 wrote\s+fewer than 13 different"):
+        choose_people(in_order(*crowded, *alike))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROFILES = sorted(
-    (make_profile(number) for number in range(9)), key=lambda p: user_digest(p.user_id)
+    (make_profile(number) for number in range(14)), key=lambda p: user_digest(p.user_id)
 )
 
 
