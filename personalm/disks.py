@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import shutil
+import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from personalm.errors import StoreError
+from personalm.errors import PersonalmError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PROBE = bytes(1 << 20)
 
 
 def is_of_a_full_disk(error: OSError) -> bool:
@@ -38,6 +40,39 @@ def full_disk_in_words(path: Path) -> Iterator[None]:
         if is_of_a_full_disk(error):
             raise disk_is_full(path) from None
         raise
+
+
+@contextmanager
+def full_disk_of_libraries_in_words(folder: Path) -> Iterator[None]:
+    """Turn what a library raises while it fills a folder into a StoreError, where the disk is full.
+
+    torch and safetensors raise classes of their own for it, and torch does not say why.
+    """
+    try:
+        yield
+    except PersonalmError:
+        raise
+    except Exception as error:
+        if _says_full(error) or not _has_room(folder):
+            raise disk_is_full(folder) from None
+        raise
+
+
+def _says_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return is_of_a_full_disk(error)
+    # So says what is written in Rust.
+    return any(f"(os error {number})" in str(error) for number in _FULL)
+
+
+def _has_room(folder: Path) -> bool:
+    """Try whether a little more can be written; a quota is in no figure of free space."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(_PROBE)
+    except OSError as error:
+        return not is_of_a_full_disk(error)
+    return True
 
 
 def _free_space(path: Path) -> str:

@@ -20,6 +20,7 @@ from personalm.errors import EngineError, is_of_a_row
 from personalm.generation.decoding import shares_prefixes
 from personalm.generation.drawing import Drawings, Group
 from personalm.generation.engine import batches, candidate_numbers
+from personalm.generation.memory import is_out_of_memory
 from personalm.generation.noise import row_seeds
 from personalm.generation.room import room_of
 from personalm.generation.stopping import Row
@@ -173,9 +174,9 @@ class TorchEngine:
                 remedy="Start again: units that are finished are kept.",
             ) from None
         except Exception as error:
-            if not (_is_memory(error) or is_of_a_row(error)):
+            if not (is_out_of_memory(error) or is_of_a_row(error)):
                 raise
-            return _Failure(name=type(error).__name__, is_memory=_is_memory(error))
+            return _Failure(name=type(error).__name__, is_memory=is_out_of_memory(error))
 
     @torch.inference_mode()
     def _decode(self, jobs: tuple[_Job, ...]) -> list[dict[int, Sample]]:
@@ -229,13 +230,6 @@ def _halves(group: tuple[_Job, ...]) -> tuple[tuple[_Job, ...], ...]:
         return (group,)
     parts = job.numbers[:middle], job.numbers[middle:]
     return tuple((replace(job, numbers=part),) for part in parts)
-
-
-def _is_memory(error: Exception) -> bool:
-    # torch has no class of its own for a CPU that runs out of memory.
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
 
 
 def _draw(prompt: Prompt, samples: dict[int, Sample], error: str | None) -> Draw:

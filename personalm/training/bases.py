@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from personalm import bundled
+from personalm.disks import full_disk_of_libraries_in_words
 from personalm.errors import TrainingError
 from personalm.generation.models import inspect_model
 from personalm.hashing import digest
@@ -58,6 +59,7 @@ def make_base(
     wanted = digest([texts, settings.scratch.model_dump(), settings.seed])
     if not place.has_base(wanted):
         progress.note("making a new GPT-2 and its tokenizer")
-        make_gpt2(place.base, texts, scratch=settings.scratch, seed=settings.seed)
+        with full_disk_of_libraries_in_words(place.base):
+            make_gpt2(place.base, texts, scratch=settings.scratch, seed=settings.seed)
         place.finish_base(wanted)
     return inspect_model(str(place.base), languages=corpus.languages)

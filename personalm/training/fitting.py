@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,15 @@ from transformers import (
     TrainingArguments,
 )
 
+from personalm.disks import full_disk_of_libraries_in_words
 from personalm.errors import TrainingError
+from personalm.generation.memory import is_out_of_memory
 from personalm.training.batches import collate, plan_batches
 from personalm.training.checkpoints import Checkpoints, best_of, has_lost_patience
 from personalm.training.quiet import quiet_libraries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from personalm.settings import Training
     from personalm.training.batches import Plan
@@ -60,7 +63,7 @@ def fit(
 ) -> Checkpoint:
     """Train until the epochs, the patience or the time are over; return the best checkpoint.
 
-    Raises TrainingError for a loss that is no finite number.
+    Raises TrainingError for a loss that is no finite number, and where memory runs out.
     """
     plan = plan_batches(
         examples, batch_tokens=training.batch_tokens, epochs=training.epochs, seed=seed
@@ -88,8 +91,24 @@ def fit(
             trainer.add_callback(watch)
             for printer in (PrinterCallback, ProgressCallback):
                 trainer.remove_callback(printer)
-            trainer.train(resume_from_checkpoint=str(newest.folder) if newest else None)
+            with full_disk_of_libraries_in_words(checkpoints.folder), _memory_in_words():
+                trainer.train(resume_from_checkpoint=str(newest.folder) if newest else None)
     return best_of(checkpoints.all())
+
+
+@contextmanager
+def _memory_in_words() -> Iterator[None]:
+    """Turn memory that ran out into a TrainingError."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            "memory ran out in training; nothing is published",
+            remedy="Lower training.batch_tokens, which is read at a time (raise "
+            "training.accumulation for as large a step), or training.max_tokens of an example.",
+        ) from None
 
 
 def _is_over(newest: Checkpoint, num_steps: int, training: Training) -> bool:

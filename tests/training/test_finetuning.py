@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers import GPT2LMHeadModel
 
 from personalm import api, pipeline
-from personalm.errors import Stopped, TrainingError
+from personalm.errors import Stopped, StoreError, TrainingError
 from personalm.finetuning import finetune
 from personalm.generation.deadlines import read_deadline
 from personalm.generation.models import inspect_model
@@ -137,6 +139,21 @@ def test_a_refusal_before_the_first_checkpoint_leaves_nothing_behind(
     with pytest.raises(TrainingError, match="no text to learn from"):
         finetune(make_training(**quick, **{"training.min_words": 50}), tmp_path / "model")
     assert any(workplace.glob("checkpoints/*/complete.json"))
+
+
+def test_a_full_disk_while_a_new_model_is_made_is_told_as_one(
+    make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command goes on once there is room."""
+
+    def fill(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(GPT2LMHeadModel, "save_pretrained", fill)
+
+    with pytest.raises(StoreError, match="no room for"):
+        finetune(make_training(**{"training.method": "scratch"}), tmp_path / "model")
+    assert (tmp_path / ".model.training").is_dir()
 
 
 def test_an_adapter_is_refused_before_the_inputs_are_read(

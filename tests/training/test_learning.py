@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from safetensors import SafetensorError
+from transformers import Trainer
 
-from personalm.errors import TrainingError
+from personalm.errors import StoreError, TrainingError
 from personalm.generation.loading import LoadedModel, load_model
 from personalm.generation.models import inspect_model
 from personalm.settings import Generation, Training
@@ -20,7 +24,7 @@ from personalm.training.networks import open_trainee
 from personalm.training.progress import TrainingProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 TEXTS = {"Morning:": " the kettle sings", "Evening:": " the harbour light is good and grey"}
@@ -157,3 +161,56 @@ def test_a_validation_loss_that_is_no_number_ends_training(tiny_gpt2: Path, tmp_
     with pytest.raises(TrainingError, match="no finite number"):
         learn(tiny_gpt2, tmp_path, examples_of(plain), learning_rate=1e30)
     assert Checkpoints(tmp_path, LocalFiles()).all() == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=["device", "python", "cpu"],
+)
+def test_memory_that_runs_out_is_told_with_what_to_lower(
+    tiny_gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It is no fault of the program."""
+    plain = load_model(str(tiny_gpt2), dtype="float32", device="cpu", threads=1)
+    monkeypatch.setattr(Trainer, "compute_loss", raising(error))
+
+    with pytest.raises(TrainingError, match=r"(?s)memory.*batch_tokens.*training\.max_tokens"):
+        learn(tiny_gpt2, tmp_path, examples_of(plain))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+        RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+    ],
+    ids=["python", "safetensors", "torch"],
+)
+def test_a_full_disk_at_a_checkpoint_is_told_as_one(
+    tiny_gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whichever library meets it; on a disk with room its error is another."""
+    plain = load_model(str(tiny_gpt2), dtype="float32", device="cpu", threads=1)
+    monkeypatch.setattr(Trainer, "_save_checkpoint", raising(error))
+    if isinstance(error, RuntimeError):
+        with pytest.raises(RuntimeError, match="PytorchStreamWriter"):
+            learn(tiny_gpt2, tmp_path, examples_of(plain), epochs=1)
+        monkeypatch.setattr(tempfile, "TemporaryFile", raising(OSError(errno.EDQUOT, "quota")))
+
+    with pytest.raises(StoreError, match=f"no room for {tmp_path}"):
+        learn(tiny_gpt2, tmp_path, examples_of(plain), epochs=1)
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    """Return a function that raises an error, whatever it is given."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
