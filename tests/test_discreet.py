@@ -47,7 +47,7 @@ OPEN = {
     # Names of columns and files, and counts.
     *("Finding", "InputReport", "Place", "Conversion", "SourceFile", "Match", "FileReader"),
     *("Contract", "Spill", "BucketReport", "Summary", "RawReader", "NestedReader"),
-    *("LiveRow", "Intake", "Forecast", "Erasure", "Census"),
+    *("LiveRow", "Intake", "Forecast", "Erasure", "Removal", "Census"),
     # What training publishes: counts, measures, made-up secrets.
     *("Adapter", "Trainee", "Trained", "CardFacts", "Canary", "_Sums"),
     # What is made of all users together, as hashes and numbers; counts; the operator's own words.
