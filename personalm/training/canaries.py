@@ -125,14 +125,19 @@ def plant(
 ) -> tuple[PlantedCanary, ...]:
     """Turn canaries into examples of so many tokens: as a text of somebody without a history.
 
-    Raises TrainingError where one has no room, be it with a reference in place of its secret.
+    Raises TrainingError where there is no prompt for one, and where one has no room, be it with a
+    reference in place of its secret.
     """
     planted = []
     widest = max((len(tokenizer.encode(spell(digits))) for digits in references), default=0)
     for canary in canaries:
         prompt = prompts.prompt(_ask_for(canary, kind), batch="canaries")
         if not isinstance(prompt, Prompt):
-            continue
+            raise TrainingError(
+                f"no secret can be planted: for somebody without a history {prompt.message}",
+                remedy="Mend the template, learn other kinds (training.kinds), or plant none: "
+                "training.canaries = 0.",
+            )
         gap = "" if prompt.text[-1:].isspace() else " "
         opening = tuple(tokenizer.encode(gap + canary.opening))
         secret = tuple(tokenizer.encode(canary.secret))

@@ -171,6 +171,20 @@ def test_a_canary_has_room_beside_its_prompt_or_is_an_error(kind: Kind) -> None:
     assert plant(canaries, **given, references=[], max_tokens=longest - 1) == planted
 
 
+def test_a_canary_without_a_prompt_is_an_error(kind: Kind) -> None:
+    """A model whose leaks nobody could measure would be published without a word."""
+    with pytest.raises(TrainingError, match=r"(?s)no secret can be planted.*training\.canaries"):
+        plant(
+            draw_canaries(1, seed=0),
+            kind=kind,
+            prompts=prompter_of({"post": kind}, max_positions=50),
+            tokenizer=ByteTokenizer(),
+            end_id=END,
+            references=[],
+            max_tokens=2_000,
+        )
+
+
 def test_a_prompt_without_room_drops_the_example_and_counts_it(kind: Kind) -> None:
     """A batch never holds a row without a label."""
     corpus = corpus_of(person("u", "I saw a stork by the road"), kinds=(kind,))
