@@ -25,6 +25,7 @@ BASE = {
     "foreign",
     "places",
     "remote",
+    "resampling",
     "visible",
     "discreet",
     "drawing",

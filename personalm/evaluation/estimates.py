@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy.stats import bootstrap
+
+from personalm.resampling import resample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = NDArray[np.float64] | Sequence[float | None]
 
-LEVEL = 0.95
-_RESAMPLES = 2_000
 _SEED = 20_260
 MIN_CEILING = 0.3
 """Where real texts reach less, nothing can be told of texts that were written."""
@@ -51,17 +50,8 @@ def estimate(values: Values) -> Estimate | None:
     mean = round(float(found.mean()), 4)
     if len(found) == 1:
         return Estimate(mean=mean, low=None, high=None, n=1)
-    drawn = bootstrap(
-        (found,),
-        np.mean,
-        n_resamples=_RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(_SEED),
-    ).confidence_interval
-    return Estimate(
-        mean=mean, low=round(float(drawn.low), 4), high=round(float(drawn.high), 4), n=len(found)
-    )
+    low, high = resample((found,), np.mean, seed=_SEED)
+    return Estimate(mean=mean, low=round(low, 4), high=round(high, 4), n=len(found))
 
 
 def ratio(values: Values, ceiling: Values) -> Estimate | None:
@@ -77,18 +67,12 @@ def ratio(values: Values, ceiling: Values) -> Estimate | None:
     share = round(float(pairs[0].mean() / pairs[1].mean()), 4)
     if num == 1:
         return Estimate(mean=share, low=None, high=None, n=1)
-    drawn = bootstrap(
+    low, high = resample(
         (pairs[0], pairs[1]),
         lambda one, other, axis: one.mean(axis=axis) / other.mean(axis=axis),
-        paired=True,
-        n_resamples=_RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(_SEED),
-    ).confidence_interval
-    return Estimate(
-        mean=share, low=round(float(drawn.low), 4), high=round(float(drawn.high), 4), n=num
+        seed=_SEED,
     )
+    return Estimate(mean=share, low=round(low, 4), high=round(high, 4), n=num)
 
 
 def _clean(values: Values) -> NDArray[np.float64]:

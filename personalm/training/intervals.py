@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import bootstrap
+
+from personalm.resampling import resample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_NUM_DRAWS = 2_000
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +40,9 @@ def ratio_interval(
     if num_users == 1:
         # There is nobody else to draw.
         return Interval(mean=mean, low=mean, high=mean)
-    drawn = bootstrap(
+    low, high = resample(
         (above, below),
         lambda one, other, axis: one.sum(axis=axis) / other.sum(axis=axis),
-        paired=True,
-        n_resamples=_NUM_DRAWS,
-        confidence_level=_LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(mean=mean, low=float(drawn.low), high=float(drawn.high))
+        seed=seed,
+    )
+    return Interval(mean=mean, low=low, high=high)
