@@ -21,7 +21,7 @@ from personalm.training.splits import Side, split_texts
 from personalm.training.swaps import History, make_swaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from personalm.generation.loading import LoadedModel
     from personalm.kinds import Kind
@@ -127,6 +127,14 @@ def make_materials(
     swaps = make_swaps(
         maker, corpus, sides[Side.TEST], most=training.max_measured, seed=settings.seed
     )
+    counts |= {
+        "examples learned": len(examples),
+        "tokens learned, prompts counted": sum(e.num_tokens for e in examples),
+        "tokens of targets": sum(len(e.target_ids) for e in examples),
+        "validation examples": len(validation),
+        "test texts measured": len(swaps),
+    }
+    _check(examples, validation, swaps, counts=counts)
     canaries = plant(
         draw_canaries(training.canaries, seed=settings.seed),
         kind=trained[0],
@@ -136,15 +144,8 @@ def make_materials(
         references=draw_references(training.num_references, seed=settings.seed),
         max_tokens=max_tokens,
     )
-    counts |= {
-        "examples learned": len(examples),
-        "tokens learned, prompts counted": sum(e.num_tokens for e in examples),
-        "tokens of targets": sum(len(e.target_ids) for e in examples),
-        "examples of planted canaries": len(planted_examples(canaries)),
-        "validation examples": len(validation),
-        "test texts measured": len(swaps),
-    }
-    materials = Materials(
+    counts |= {"examples of planted canaries": len(planted_examples(canaries))}
+    return Materials(
         examples=(*examples, *planted_examples(canaries)),
         validation=validation,
         swaps=swaps,
@@ -153,8 +154,6 @@ def make_materials(
         learned_from=_find_newest(corpus, (*sides[Side.TRAIN], *sides[Side.VALIDATION])),
         counts=dict(counts),
     )
-    _check(materials, len(examples))
-    return materials
 
 
 def end_of(model: LoadedModel) -> int:
@@ -192,16 +191,22 @@ def _spread(texts: Iterable[Text], most: int) -> list[Text]:
     return [every[int(at * step)] for at in range(min(most, len(every)))]
 
 
-def _check(materials: Materials, num_examples: int) -> None:
+def _check(
+    examples: Sequence[Example],
+    validation: Sequence[Example],
+    swaps: Sequence[Swap],
+    *,
+    counts: Mapping[str, int],
+) -> None:
     have = {
-        "examples to learn": num_examples,
-        "validation examples": len(materials.validation),
-        "test texts with another user to compare with": len(materials.swaps),
+        "examples to learn": len(examples),
+        "validation examples": len(validation),
+        "test texts with another user to compare with": len(swaps),
     }
     missing = [name for name, number in have.items() if not number]
     if missing:
         found = ", ".join(f"{number} {name}" for name, number in have.items())
-        dropped = ", ".join(f"{number} {name}" for name, number in materials.counts.items())
+        dropped = ", ".join(f"{number} {name}" for name, number in counts.items())
         raise TrainingError(
             f"too few texts: there are {found}; 1 of each is needed. Counted were: {dropped}",
             remedy="Users are measured who have 4 texts or more. Lower training.min_words, raise "

@@ -44,7 +44,7 @@ def check_failure(
         yield "an id of a user is in a message"
     if ending.is_served:
         # The fault came after the commit, where only leftovers were at stake.
-        yield from check_readers(output, {new})
+        yield from check_readers(output, new)
     elif ending.code not in mode.exit_codes:
         yield f"exit code {ending.code}: {ending.errors[-300:]}"
     if mode.name == "ENOSPC" and ending.code == 1 and "MB are free" not in ending.errors:
@@ -69,13 +69,16 @@ def journalled(output: Path) -> int:
     return int(unfinished["rows"]) if unfinished else 0
 
 
-def check_end(place: Path, ending: Ending, *, new: str) -> Iterator[str]:
-    """Hold after a command that met no fault: it ends right, whatever came before it."""
+def check_end(place: Path, ending: Ending, *, new: Collection[str]) -> Iterator[str]:
+    """Hold after a command that met no fault: it ends right, whatever came before it.
+
+    `new` is what readers see then, or several where each of them is right.
+    """
     output = output_of(place)
     if not ending.is_served:
         yield f"the clean run fails: {ending.code}: {ending.errors[-300:]}"
         return
-    yield from check_readers(output, {new})
+    yield from check_readers(output, new)
     yield from verify(output)
     leftovers = find_leftovers(output)
     if leftovers:

@@ -98,7 +98,7 @@ class Loop:
         old = view_of(output_of(place))
         done = run_command(self._operation.command(place))
         new = view_of(output_of(place))
-        self._tally.add(check_end(place, done, new=new), where=self._operation.name)
+        self._tally.add(check_end(place, done, new={new}), where=self._operation.name)
         num_written = 0
         if self._operation.is_run:
             counts = last_counts(output_of(place))
@@ -131,7 +131,7 @@ class Loop:
             was_journalled = 0
         ending = run_command(self._operation.command(place))
         where += ", then clean"
-        self._tally.add(check_end(place, ending, new=self._known.new), where=where)
+        self._tally.add(check_end(place, ending, new={self._known.new}), where=where)
         if self._operation.is_run and ending.is_served:
             found = check_accounts(
                 output,

@@ -62,7 +62,7 @@ def lose_an_outcome(place: Path, old: str, new: str) -> Iterator[str]:
     if ending.code != 1:
         yield f"a lost outcome goes unnoticed: exit code {ending.code}"
     yield from check_readers(output_of(place), {old})
-    yield from check_end(place, run_command(_RUN.command(place)), new=new)
+    yield from check_end(place, run_command(_RUN.command(place)), new={new})
 
 
 def run_beside_a_run(place: Path, old: str, new: str) -> Iterator[str]:
@@ -76,7 +76,7 @@ def run_beside_a_run(place: Path, old: str, new: str) -> Iterator[str]:
     may_go.set()
     if wait(first) not in {0, 3}:
         yield "the first run fails"
-    yield from check_end(place, run_command(_RUN.command(place)), new=new)
+    yield from check_end(place, run_command(_RUN.command(place)), new={new})
 
 
 def run_without_the_lock(place: Path, old: str, new: str) -> Iterator[str]:
@@ -98,7 +98,7 @@ def run_without_the_lock(place: Path, old: str, new: str) -> Iterator[str]:
     if not any("another run has" in text for text in said):
         yield "the run that came too late does not say so"
     yield from check_readers(output_of(place), {old, new})
-    yield from check_end(place, run_command(_RUN.command(place)), new=new)
+    yield from check_end(place, run_command(_RUN.command(place)), new={new})
 
 
 def record_the_order(place: Path, old: str, new: str) -> Iterator[str]:
@@ -106,7 +106,7 @@ def record_the_order(place: Path, old: str, new: str) -> Iterator[str]:
     del old
     log = place / "calls"
     ending = run_command(_RUN.command(place), before=lambda: _record(log))
-    yield from check_end(place, ending, new=new)
+    yield from check_end(place, ending, new={new})
     lines = log.read_text().splitlines()
     # The inputs in buckets are scratch, and gone by the time of the commit.
     calls = [tuple(line.split("\t")) for line in lines if "/spill" not in line]

@@ -82,7 +82,7 @@ def _fill(place: Path, num_steps: int, *, is_mounted: bool) -> tuple[str, list[s
             found = [*_check_full(world, ending, {old, new})]
             if is_mounted:
                 _mount(world, _ROOM, remount=True)
-            found += check_end(world, run_command(_RUN.command(world)), new=new)
+            found += check_end(world, run_command(_RUN.command(world)), new={new})
             # A line each: this is how the outer process counts them.
             lines = (" ".join(violation.split()) for violation in found)
             violations += [f"{room // 1024} KiB of room: {line}" for line in lines]
