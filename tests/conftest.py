@@ -32,6 +32,11 @@ class Training:
     last_loss: float
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: at the end one process would wait for another's."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _shipped_adapter_stays_as_it_is() -> Iterator[None]:
     """Fail where a test has changed the adapter that everybody gets."""
