@@ -115,8 +115,8 @@ def merge_adapter(network: Any, folder: Path) -> Any:  # noqa: ANN401 - peft has
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
         adapted = PeftModel.from_pretrained(network, str(folder))
-    _check_embeddings(adapted, folder)
-    return adapted.merge_and_unload()
+        _check_embeddings(adapted, folder)
+        return adapted.merge_and_unload()
 
 
 def _check_embeddings(adapted: Any, folder: Path) -> None:  # noqa: ANN401 - the same

@@ -76,7 +76,8 @@ class Drawings:
         self, model: LoadedModel, *, max_positions: int, captures: bool | None = None
     ) -> None:
         """Take the largest number of positions that a group may keep."""
-        self._captures = model.device.type == "cuda" if captures is None else captures
+        is_wanted = model.device.type == "cuda" if captures is None else captures
+        self._captures = is_wanted and shares_prefixes(model) and not _looks(model)
         self._model = model
         self._heads = Heads()
         self._max_positions = max_positions
@@ -90,8 +91,7 @@ class Drawings:
         sampler = Sampler(
             group.samplings, group.seeds, vocabulary=model.num_embeddings, device=model.device
         )
-        can_record = shares_prefixes(model) and sampler.has_fixed_work and not _looks(model)
-        if not (self._captures and can_record):
+        if not (self._captures and sampler.has_fixed_work):
             return StepwiseDrawing(model, group, self._heads, sampler)
         from personalm.generation.captured import CapturedDrawing  # noqa: PLC0415 - for a GPU alone
         from personalm.generation.stages import Stages  # noqa: PLC0415 - the same

@@ -126,7 +126,8 @@ def _check_config(path: Path, config: dict[str, Any]) -> None:
     if not config.get("model_type"):
         raise ModelError(f"{path} names no model_type")
     for key, value in walk(config):
-        if key == "model_type" and str(value or "gpt2") not in MODEL_TYPES | LONE_TYPES:
+        # Some parts of a configuration leave theirs empty.
+        if key == "model_type" and value and str(value) not in MODEL_TYPES | LONE_TYPES:
             raise ModelError(
                 f"{path}: model type {str(value)[:40]!r} is not supported",
                 remedy=f"Supported are: {', '.join(sorted(MODEL_TYPES))}; "

@@ -81,8 +81,8 @@ class Row(Discreet):
         """Look for a stop string in the last tokens, only where the newest may complete one."""
         stops = self.sampling.stop
         piece = self.tokenizer.piece(self.token_ids[-1])
-        # A token alone may lose its white space.
-        if not any(s[-1] in piece or s[-1].isspace() or "\ufffd" in piece for s in stops):
+        # A token alone may lose the space that it begins with, and nothing else.
+        if not any(stop[-1] in piece or stop[-1] == " " or "\ufffd" in piece for stop in stops):
             return False
         window = 2 + max(len(stop.encode()) for stop in stops)
         recent = self.tokenizer.decode(self.token_ids[-window:])

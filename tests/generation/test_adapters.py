@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,21 @@ def test_an_adapter_of_one_of_two_layers_that_share_a_weight_is_refused(
 
     with pytest.raises(ModelError):
         load(tmp_path / "adapter")
+
+
+def test_what_peft_warns_of_while_it_merges_is_a_refusal(
+    adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says of no error that the weights would be others than those that were trained."""
+    from peft import PeftModel  # noqa: PLC0415 - heavy
+
+    def warn(_self: Any) -> None:
+        warnings.warn("merged into a layer that others share", stacklevel=1)
+
+    monkeypatch.setattr(PeftModel, "merge_and_unload", warn, raising=False)
+
+    with pytest.raises(ModelError, match="layer that others share"):
+        load(adapter)
 
 
 def test_the_card_of_an_adapter_names_its_base_and_covers_both(base: Path, adapter: Path) -> None:
