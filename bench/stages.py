@@ -102,10 +102,10 @@ def watch_run(stopwatch: Stopwatch) -> None:
 
 def watch_models(stopwatch: Stopwatch) -> None:
     """Let the stopwatch follow real models beside the run."""
-    from personalm import assembly  # noqa: PLC0415 - seconds
+    from personalm import loaded  # noqa: PLC0415 - seconds
     from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - the same
     from personalm.selection.embedder import SentenceEmbedder  # noqa: PLC0415 - the same
 
-    stopwatch.watch(assembly, "_load_voice", LOAD)
+    stopwatch.watch(loaded, "load_voice", LOAD)
     stopwatch.watch_steps(TorchEngine, "generate", GENERATE)
     stopwatch.watch(SentenceEmbedder, "encode", "embed")

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from personalm.assembly import Assembly
-from personalm.assembly import unload as forget_models
 from personalm.discreet import Discreet
 from personalm.errors import InputError
 from personalm.generations import Generation, Generations
@@ -21,6 +20,7 @@ from personalm.inputs.given import read_given, read_text
 from personalm.inputs.ids import canonical_id
 from personalm.inputs.lookup import find_user
 from personalm.inputs.texts import clean_text
+from personalm.loaded import unload as forget_models
 from personalm.records import (
     Outcome,
     Profile,

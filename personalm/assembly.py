@@ -1,37 +1,33 @@
 """The rooms, opened and wired for one set of settings.
 
-Models are loaded when the first text is written, once a process: a run that finds nothing to do
-loads none. The name `scripted` stands for the shipped fakes, which need no model at all.
+Models are loaded when the first text is written (`personalm.loaded`): a run that finds nothing to
+do loads none.
 """
 
 from __future__ import annotations
 
-import gc
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from personalm.errors import ModelError, SettingsError
+from personalm import loaded
+from personalm.errors import SettingsError
 from personalm.generation.models import inspect_model
 from personalm.generation.routing import RoutingEngine
-from personalm.generation.scripted import ScriptedEngine
 from personalm.hashing import digest
 from personalm.inputs.items import read_items
 from personalm.inputs.languages import detect_language
 from personalm.kinds import Kind, load_kinds
 from personalm.leaks import find_leaks
+from personalm.loaded import SCRIPTED
 from personalm.planning.catalogue import Catalogue
 from personalm.planning.languages import normalise_language
 from personalm.planning.planner import Planner
 from personalm.prompting.prompter import Prompter
-from personalm.prompting.tokenizer import ByteTokenizer, Tokenizer
 from personalm.records import ModelCard
 from personalm.selection.embedder import (
     Embedder,
     NoEmbedder,
-    ScriptedEmbedder,
-    SentenceEmbedder,
     embedder_digest,
 )
 from personalm.selection.safety_gates import Leak
@@ -43,17 +39,12 @@ from personalm.writing import Writer, WrittenUnit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from personalm.generation.engine import Engine
-    from personalm.generation.likelihood import Pair
     from personalm.leaks import Leaks
     from personalm.records import Item, Unit
     from personalm.selection.voices import Notes
-    from personalm.settings import Generation, Settings
+    from personalm.settings import Settings
     from personalm.store.artefacts import Artefacts
     from personalm.strangers import Pool
-
-SCRIPTED = "scripted"
-"""Model and embedder name of the fakes."""
 
 _NO_EMBEDDER = "none"
 _FORESEEN = "another"
@@ -221,41 +212,21 @@ class Assembly:
         )
 
     @property
-    def voice(self) -> Voice:
+    def voice(self) -> loaded.Voice:
         """The language model of the settings, loaded once a process."""
         return self._load(self.card)
 
-    def voice_of(self, kind: str) -> Voice:
+    def voice_of(self, kind: str) -> loaded.Voice:
         """Return the language model that writes a kind, loaded once a process."""
         return self._load(self.card.writer_of(kind))
 
-    def _load(self, card: ModelCard) -> Voice:
-        return _load_voice(card, self.settings.generation.machine)
+    def _load(self, card: ModelCard) -> loaded.Voice:
+        return loaded.load_voice(card, self.settings.generation.machine)
 
     @property
     def embedder(self) -> Embedder:
         """The embedder of the settings, whether texts are chosen by it or not."""
-        return _load_embedder(self.settings.selection.embedder, self._embedder_digest)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
-    """A loaded model: what it reads and what it writes.
-
-    `likelihood` gives the natural logarithm of the probability of each target after its prompt;
-    `None` where the model is a fake that has none.
-    """
-
-    tokenizer: Tokenizer
-    engine: Engine
-    likelihood: Callable[[Sequence[Pair]], list[float]] | None = None
-
-
-def unload() -> None:
-    """Forget the loaded models, so that their memory can be used otherwise."""
-    _load_voice.cache_clear()
-    _load_embedder.cache_clear()
-    gc.collect()
+        return loaded.load_embedder(self.settings.selection.embedder, self._embedder_digest)
 
 
 def _inspect(settings: Settings) -> ModelCard:
@@ -265,40 +236,3 @@ def _inspect(settings: Settings) -> ModelCard:
     return inspect_model(
         settings.model, languages=languages, adapter_kinds=settings.generation.adapter_kinds
     )
-
-
-# An adapter and its base: both may be needed in turn.
-@lru_cache(maxsize=2)
-def _load_voice(card: ModelCard, machine: Generation) -> Voice:
-    if card.digest == SCRIPTED:
-        return Voice(tokenizer=ByteTokenizer(), engine=ScriptedEngine())
-    # torch and transformers are loaded here and nowhere earlier: seconds that help need not cost.
-    from personalm.generation.likelihood import score  # noqa: PLC0415 - see above
-    from personalm.generation.loading import load_model  # noqa: PLC0415 - see above
-    from personalm.generation.packing import pack_model  # noqa: PLC0415 - see above
-    from personalm.generation.torch_engine import TorchEngine  # noqa: PLC0415 - see above
-
-    model = load_model(
-        card, dtype=machine.network_dtype, device=machine.device, threads=machine.threads
-    )
-    pack_model(model, int8=machine.dtype == "int8")
-    engine = TorchEngine(model, max_batch_tokens=machine.max_batch_tokens)
-    return Voice(
-        tokenizer=model.tokenizer,
-        engine=engine,
-        likelihood=lambda pairs: [target.logprob for target in score(model, pairs)],
-    )
-
-
-# What lies under a name may change while a process lives: the digest is a part of which one it is.
-@lru_cache(maxsize=1)
-def _load_embedder(name: str, known_as: str) -> Embedder:
-    if known_as == SCRIPTED:
-        return ScriptedEmbedder()
-    embedder = SentenceEmbedder(name)
-    if embedder_digest(name) != known_as:
-        raise ModelError(
-            f"the embedder {name} has changed since this run began",
-            remedy="Start again, so that all texts are measured by the one that lies there now.",
-        )
-    return embedder

@@ -11,11 +11,12 @@ import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from personalm.assembly import SCRIPTED, Assembly, unload
+from personalm.assembly import Assembly
 from personalm.errors import SettingsError, TrainingError, faults_in_words
 from personalm.generation.models import find_folder, inspect_model
 from personalm.holdout import MIN_TEXTS, spare_held_out
 from personalm.intake import num_buckets_of, read_inputs
+from personalm.loaded import SCRIPTED, unload
 from personalm.progress import SilentProgress
 from personalm.training.bases import make_base, settle_base
 from personalm.training.checkpoints import Checkpoints

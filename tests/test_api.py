@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import personalm
-from personalm import api, assembly, pipeline
+from personalm import api, loaded, pipeline
 from personalm.api import find_user_inputs
 from personalm.errors import InputError, SettingsError
 from personalm.records import Interaction, Profile, Request, Task
@@ -280,8 +280,8 @@ def test_a_model_is_loaded_once_however_it_is_asked() -> None:
     for n in (1, 2, 3):
         personalm.generate_for(user, subject="the yard", n=n)
     personalm.generate_for(user, subject="the yard", **warmer)
-    assert assembly._load_voice.cache_info().misses == 1
+    assert loaded.load_voice.cache_info().misses == 1
 
     personalm.unload()
-    caches = (assembly._load_voice, assembly._load_embedder, api._assemble_json)
+    caches = (loaded.load_voice, loaded.load_embedder, api._assemble_json)
     assert [cache.cache_info().currsize for cache in caches] == [0, 0, 0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from personalm import assembly
+from personalm import loaded
 from personalm.api import open_assembly
 from personalm.assembly import Assembly
 from personalm.errors import ModelError
@@ -37,10 +37,10 @@ class Standin:
 @pytest.fixture
 def embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return the folder of an embedder whose loading costs nothing."""
-    monkeypatch.setattr(assembly, "SentenceEmbedder", Standin)
-    assembly.unload()
+    monkeypatch.setattr(loaded, "SentenceEmbedder", Standin)
+    loaded.unload()
     yield make_embedder(tmp_path / "embedder")
-    assembly.unload()
+    loaded.unload()
 
 
 def make_embedder(folder: Path, *, size: int = 1) -> Path:
@@ -76,7 +76,7 @@ def test_an_embedder_that_changed_in_its_place_is_loaded_anew(
     assert first == again == '{"size": 1}'
     assert read_by(after) == '{"size": 2}'
     assert before.embedder_name != after.embedder_name
-    assert assembly._load_embedder.cache_info().misses == 2
+    assert loaded.load_embedder.cache_info().misses == 2
 
 
 def test_an_embedder_that_changes_before_it_is_loaded_is_refused(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from personalm.assembly import SCRIPTED, Assembly
+from personalm.assembly import Assembly
 from personalm.doctor.census import count_people
 from personalm.doctor.diagnosis import Diagnosis, Problem
 from personalm.errors import ModelError, PersonalmError, faults_in_words
@@ -18,6 +18,7 @@ from personalm.inputs.report import InputReport, join_reports
 from personalm.inputs.spill import spill
 from personalm.intake import num_buckets_of
 from personalm.kinds import load_kinds
+from personalm.loaded import SCRIPTED
 from personalm.prompting.prompter import Prompter
 from personalm.prompting.tokenizer import ByteTokenizer
 from personalm.selection.embedder import ScriptedEmbedder, embedder_digest

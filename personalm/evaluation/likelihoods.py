@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from personalm.assembly import Assembly, Voice
+    from personalm.assembly import Assembly
     from personalm.evaluation.memo import Memo
     from personalm.evaluation.people import Person
+    from personalm.loaded import Voice
     from personalm.records import Profile, Request
 
     Pair: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]

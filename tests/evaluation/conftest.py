@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from personalm import assembly
-from personalm.assembly import Voice
+from personalm import loaded
 from personalm.evaluation.plan import Plan
 from personalm.evaluation.suite import evaluate
+from personalm.loaded import Voice
 from personalm.progress import SilentProgress
 from personalm.prompting.tokenizer import ByteTokenizer
 from tests.evaluation.world import HandEngine, make_profile, make_settings
@@ -54,7 +54,7 @@ def evaluate_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
     ) -> tuple[dict[str, Any], HandEngine]:
         engine = HandEngine(hand)
         voice = Voice(tokenizer=ByteTokenizer(), engine=engine)
-        monkeypatch.setattr(assembly, "_load_voice", lambda *_: voice)
+        monkeypatch.setattr(loaded, "load_voice", lambda *_: voice)
         settings = make_settings(tmp_path / "in", profiles, **overrides)
         metrics = evaluate(settings, tmp_path / name, plan=plan, progress=SilentProgress())
         return metrics, engine

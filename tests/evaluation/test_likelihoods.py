@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from personalm.assembly import Assembly, Voice, unload
+from personalm.assembly import Assembly
 from personalm.evaluation.conditions import Condition, show_profile
 from personalm.evaluation.likelihoods import Likelihoods
 from personalm.evaluation.memo import Memo
 from personalm.evaluation.people import Person, choose_people
 from personalm.hashing import user_digest
+from personalm.loaded import Voice, unload
 from personalm.records import Request
 from tests.evaluation.world import make_profile, make_settings
 
@@ -93,7 +94,7 @@ def test_the_same_question_is_asked_once(
         pytest.fail("the model was asked again")
 
     monkeypatch.setattr(
-        "personalm.assembly._load_voice",
+        "personalm.loaded.load_voice",
         lambda *_: Voice(tokenizer=voice.tokenizer, engine=voice.engine, likelihood=refuse),
     )
     again = measure(assembly, people, tmp_path / "memo")

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from personalm import assembly, pipeline
+from personalm import assembly, loaded, pipeline
 from personalm.accounts import Counts, Scope
 from personalm.errors import (
     PersonalmError,
@@ -295,10 +295,10 @@ class _Models:
 
     def __init__(self, world: World) -> None:
         self._engine = EchoEngine(world)
-        voice = assembly.Voice(tokenizer=ByteTokenizer(), engine=self._engine)
+        voice = loaded.Voice(tokenizer=ByteTokenizer(), engine=self._engine)
         self._patches = (
             patch.object(assembly, "_inspect", lambda _: world.card),
-            patch.object(assembly, "_load_voice", lambda *_: voice),
+            patch.object(loaded, "load_voice", lambda *_: voice),
         )
 
     def __enter__(self) -> EchoEngine:
